@@ -1,0 +1,367 @@
+//! The data of a session: [`Fields`].
+
+use std::{fmt, sync::Arc};
+
+use smallvec::SmallVec;
+
+/// Up to this many bytes a change writes all of the text anew; above, it shares what it leaves.
+const SHARE_FROM_BYTES: usize = 2_048;
+
+/// So many changed fields lie over a shared text before it is written anew.
+const MAX_OVERLAY: usize = 16;
+
+/// The data of a session: names and their values as JSON text, in the order of the names.
+///
+/// Values are kept as text and decoded one by one when a handler reads them. A copy shares the text,
+/// and a change of one field in a large session copies that field alone, so that a record can be
+/// handed out and replaced without copying it.
+///
+/// ```
+/// use tower_keep_core::Fields;
+///
+/// let fields: Fields = [("cart", "[1,2]"), ("visits", "3")].into_iter().collect();
+/// let changed = fields.with([("visits", Some("4")), ("cart", None)]);
+/// assert_eq!(changed.get("visits"), Some("4"));
+/// assert_eq!(changed.get("cart"), None);
+/// assert_eq!(fields.get("visits"), Some("3"));
+/// ```
+#[derive(Clone)]
+pub struct Fields {
+    /// Name, value, name, value, …
+    text: Arc<str>,
+    /// Where each name and value ends in `text`, in the order of the names.
+    ends: Arc<[Ends]>,
+    /// Changes that are not in `text` yet, in the order of their names.
+    overlay: Option<Arc<Vec<Edit>>>,
+}
+
+#[derive(Clone, Copy)]
+struct Ends {
+    name: u32,
+    value: u32,
+}
+
+#[derive(Clone)]
+struct Edit {
+    name: Arc<str>,
+    /// `None` where the field is removed.
+    value: Option<Arc<str>>,
+}
+
+impl Fields {
+    /// The value of a field, as JSON text.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        if let Some(overlay) = &self.overlay
+            && let Ok(place) = overlay.binary_search_by(|edit| (*edit.name).cmp(name))
+        {
+            return overlay[place].value.as_deref();
+        }
+        let place = self.base_place(name).ok()?;
+        self.base_field(place).map(|(_, value)| value)
+    }
+
+    /// The fields in the order of their names, with their values as JSON text.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut base = (0..self.ends.len())
+            .filter_map(|place| self.base_field(place))
+            .peekable();
+        let mut edits = self
+            .overlay
+            .iter()
+            .flat_map(|overlay| overlay.iter())
+            .peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let edit_comes_first = match (base.peek(), edits.peek()) {
+                    (None, None) => return None,
+                    (Some(_), None) => false,
+                    (None, Some(_)) => true,
+                    (Some((name, _)), Some(edit)) => {
+                        if *name == &*edit.name {
+                            // The edit stands for the field beneath it.
+                            base.next();
+                            continue;
+                        }
+                        *name > &*edit.name
+                    }
+                };
+                if !edit_comes_first {
+                    return base.next();
+                }
+                if let Some(Edit {
+                    name,
+                    value: Some(value),
+                }) = edits.next()
+                {
+                    return Some((&**name, &**value));
+                }
+            }
+        })
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.overlay {
+            None => self.ends.len(),
+            Some(_) => self.iter().count(),
+        }
+    }
+
+    /// Whether there is no field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Some(overlay) = &self.overlay else {
+            return self.text.len();
+        };
+        overlay.iter().fold(self.text.len(), |bytes, edit| {
+            let beneath = self
+                .base_place(&edit.name)
+                .ok()
+                .and_then(|place| self.base_field(place));
+            let before = beneath.map_or(0, |(name, value)| name.len() + value.len());
+            let after = edit
+                .value
+                .as_ref()
+                .map_or(0, |value| edit.name.len() + value.len());
+            (bytes + after).saturating_sub(before)
+        })
+    }
+
+    /// These fields with some set (`Some`) and some removed (`None`); of two edits of one name the
+    /// later counts.
+    #[must_use]
+    pub fn with<'a>(&self, edits: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Self {
+        let mut edits: SmallVec<[_; 8]> = edits.into_iter().collect();
+        // Stable, so that the last of equal names stays the last.
+        edits.sort_by_key(|(name, _)| *name);
+        edits.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                *earlier = *later;
+            }
+            same
+        });
+        if edits.is_empty() {
+            return self.clone();
+        }
+        if self.text.len() >= SHARE_FROM_BYTES {
+            let overlay = self.overlaid(&edits);
+            if overlay.len() <= MAX_OVERLAY {
+                return Self {
+                    overlay: Some(Arc::new(overlay)),
+                    ..self.clone()
+                };
+            }
+        }
+        self.rewritten(&edits)
+    }
+
+    /// The overlay with the edits, which are in order, laid over it.
+    fn overlaid(&self, edits: &[(&str, Option<&str>)]) -> Vec<Edit> {
+        let mut overlay: Vec<Edit> = self.overlay.as_deref().cloned().unwrap_or_default();
+        for (name, value) in edits {
+            let value = value.map(Arc::from);
+            match overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
+                Ok(place) => overlay[place].value = value,
+                Err(place) => overlay.insert(
+                    place,
+                    Edit {
+                        name: Arc::from(*name),
+                        value,
+                    },
+                ),
+            }
+        }
+        overlay
+    }
+
+    /// One text of these fields and the edits, which are in order.
+    fn rewritten(&self, edits: &[(&str, Option<&str>)]) -> Self {
+        let added: usize = edits
+            .iter()
+            .map(|(name, value)| name.len() + value.map_or(0, str::len))
+            .sum();
+        let mut writer =
+            Writer::with_capacity(self.text.len() + added, self.ends.len() + edits.len());
+        let mut edits = edits.iter().peekable();
+        for (name, value) in self.iter() {
+            while let Some((edited, value)) = edits.next_if(|(edited, _)| *edited < name) {
+                writer.push(edited, *value);
+            }
+            match edits.next_if(|(edited, _)| *edited == name) {
+                Some((_, value)) => writer.push(name, *value),
+                None => writer.push(name, Some(value)),
+            }
+        }
+        for (name, value) in edits {
+            writer.push(name, *value);
+        }
+        writer.finish()
+    }
+
+    fn base_place(&self, name: &str) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let (middle_name, _) = self.base_field(middle).unwrap_or_default();
+            match middle_name.cmp(name) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+
+    fn base_field(&self, place: usize) -> Option<(&str, &str)> {
+        let start = match place {
+            0 => 0,
+            _ => self.ends.get(place - 1)?.value as usize,
+        };
+        let ends = self.ends.get(place)?;
+        let name = self.text.get(start..ends.name as usize)?;
+        let value = self.text.get(ends.name as usize..ends.value as usize)?;
+        Some((name, value))
+    }
+}
+
+/// Writes fields that come in the order of their names into one text.
+struct Writer {
+    text: String,
+    ends: Vec<Ends>,
+}
+
+impl Writer {
+    fn with_capacity(bytes: usize, fields: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            ends: Vec::with_capacity(fields),
+        }
+    }
+
+    fn push(&mut self, name: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        self.text.push_str(name);
+        let name = self.end();
+        self.text.push_str(value);
+        let value = self.end();
+        self.ends.push(Ends { name, value });
+    }
+
+    /// Records are limited to far less than the four gigabytes at which this saturates.
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+
+    fn finish(self) -> Fields {
+        Fields {
+            text: self.text.into(),
+            ends: self.ends.into(),
+            overlay: None,
+        }
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Writer::with_capacity(0, 0).finish()
+    }
+}
+
+/// Collects names and their JSON texts; of two fields of one name the later counts.
+impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
+        Self::default().with(fields.into_iter().map(|(name, value)| (name, Some(value))))
+    }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fields {}
+
+/// Tells how many fields there are, never what they hold.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fields({})", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn fields_behave_as_a_sorted_map(
+            steps in prop::collection::vec(
+                prop::collection::vec(("[a-f]{0,2}", prop::option::of("[0-9]{0,400}")), 0..6),
+                0..20,
+            ),
+        ) {
+            let mut fields = Fields::default();
+            let mut model = BTreeMap::new();
+            for edits in &steps {
+                let before: Vec<(String, String)> = owned(&fields);
+                let changed = fields.with(edits.iter().map(|(n, v)| (n.as_str(), v.as_deref())));
+                prop_assert_eq!(before, owned(&fields));
+                for (name, value) in edits {
+                    match value {
+                        Some(value) => model.insert(name.clone(), value.clone()),
+                        None => model.remove(name),
+                    };
+                }
+                fields = changed;
+                prop_assert_eq!(owned(&fields), model.clone().into_iter().collect::<Vec<_>>());
+                prop_assert_eq!(fields.len(), model.len());
+                let bytes: usize = model.iter().map(|(n, v)| n.len() + v.len()).sum();
+                prop_assert_eq!(fields.bytes(), bytes);
+                for name in ["", "a", "bb", "f"] {
+                    prop_assert_eq!(fields.get(name), model.get(name).map(String::as_str));
+                }
+            }
+        }
+    }
+
+    fn owned(fields: &Fields) -> Vec<(String, String)> {
+        fields
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn change_of_a_large_session_shares_its_text() {
+        let value = "9".repeat(160);
+        let names: Vec<String> = (0..100).map(|n| format!("key{n}")).collect();
+        let fields: Fields = names
+            .iter()
+            .map(|name| (name.as_str(), value.as_str()))
+            .collect();
+        let changed = fields.with([("key7", Some("1"))]);
+        assert!(Arc::ptr_eq(&fields.text, &changed.text));
+        assert_eq!(changed.get("key7"), Some("1"));
+        assert_eq!(changed.get("key8"), Some(value.as_str()));
+    }
+
+    #[test]
+    fn debug_shows_no_values() {
+        let fields: Fields = [("name", "\"secret\"")].into_iter().collect();
+        assert_eq!(format!("{fields:?}"), "Fields(1)");
+    }
+}

@@ -1,0 +1,86 @@
+//! The names that a record carries: [`LayerName`] and [`UserId`].
+
+use std::{fmt, sync::Arc};
+
+/// The name of a layer, to which its records are bound.
+///
+/// Two layers in one app never share data, even on one store and even if a client swaps their
+/// cookies (CVE-2022-46170).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerName(Arc<str>);
+
+impl LayerName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As `==`, at the cost of one comparison of pointers where both come from one place.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl From<&str> for LayerName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl fmt::Display for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who signed in: the application's own name for a user, such as a primary key.
+///
+/// ```
+/// use tower_keep_core::UserId;
+///
+/// assert_eq!(UserId::from(42).as_str(), "42");
+/// assert_eq!(UserId::from("ada").to_string(), "ada");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// The most bytes that a user's id may have; what databases index in one column.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! from_text {
+    ($($type:ty),*) => {$(
+        impl From<$type> for UserId {
+            fn from(id: $type) -> Self {
+                Self(Arc::from(id))
+            }
+        }
+    )*};
+}
+
+macro_rules! from_number {
+    ($($type:ty),*) => {$(
+        impl From<$type> for UserId {
+            fn from(id: $type) -> Self {
+                Self(Arc::from(id.to_string()))
+            }
+        }
+    )*};
+}
+
+from_text!(&str, String, Arc<str>);
+from_number!(i32, i64, u32, u64, u128);

@@ -1,0 +1,184 @@
+//! What a store is asked to write: [`NewRecord`] and [`Change`].
+
+use std::{borrow::Cow, fmt};
+
+use crate::{Client, Fields, LayerName, Lifetime, Record, Timestamp, UserId};
+
+/// A session that is to be created.
+///
+/// [`NewRecord::at`] makes the record of it, so that a store only has to say what time it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewRecord {
+    /// The layer that makes the session.
+    pub layer: LayerName,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// Who signed in, if anyone.
+    pub user: Option<UserId>,
+    /// How many sessions that user may have, if there is a limit.
+    pub user_limit: Option<UserLimit>,
+    /// The client that it is made for, if it is known.
+    pub client: Option<Client>,
+    /// Whether it lives by the 'remember me' lifetime.
+    pub remember: bool,
+    /// The data.
+    pub fields: Fields,
+}
+
+impl NewRecord {
+    /// A session without user, client or data.
+    #[must_use]
+    pub fn new(layer: LayerName, lifetime: Lifetime) -> Self {
+        Self {
+            layer,
+            lifetime,
+            user: None,
+            user_limit: None,
+            client: None,
+            remember: false,
+            fields: Fields::default(),
+        }
+    }
+
+    /// The record to store, at the time of the store's clock.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Record {
+        let mut record = Record::new(self.layer.clone(), now);
+        record.expires_at = self.lifetime.expires_at(now, now);
+        record.user = self.user.clone();
+        record.client = self.client.clone();
+        record.remember = self.remember;
+        record.fields = self.fields.clone();
+        record
+    }
+}
+
+/// How many live sessions one user may have in one layer, and what happens to one too many.
+///
+/// A store that has an [`Index`](super::Index) enforces it in `create` and `rotate`, exactly however
+/// many sign-ins run at once: only it can. It counts for a session whose user is being set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserLimit {
+    /// The most sessions, the new one included.
+    pub sessions: u32,
+    /// What happens to one too many.
+    pub over: OverLimit,
+}
+
+impl UserLimit {
+    /// A limit to so many sessions.
+    #[must_use]
+    pub const fn new(sessions: u32, over: OverLimit) -> Self {
+        Self { sessions, over }
+    }
+}
+
+/// What happens when a user signs in once too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverLimit {
+    /// The user's oldest sessions, by `created_at`, are revoked.
+    EvictOldest,
+    /// The new session is refused.
+    Refuse,
+}
+
+/// What one request changed in a session, based on a version of its record.
+///
+/// [`Change::applied_to`] is the meaning of a change; a store that keeps whole records calls it, one
+/// that can write single fields reads [`Change::edits`] instead.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The version that the change was computed from.
+    pub base_version: u64,
+    /// When the absolute lifetime of the record that it was computed from began.
+    pub created_at: Timestamp,
+    /// How long the session lives from now on.
+    pub lifetime: Lifetime,
+    /// Whether the absolute lifetime begins anew, as it does when a user signs in.
+    pub restart: bool,
+    /// Whether all fields are removed before the edits.
+    pub clear: bool,
+    /// Whether a value was computed from what was read, so that the change must not be applied to
+    /// any other version.
+    pub exact: bool,
+    /// The fields that are set (to JSON text) or removed (`None`), each name once.
+    pub edits: Vec<(Cow<'static, str>, Option<String>)>,
+    /// The user who signed in, if one did.
+    pub user: Option<UserId>,
+    /// How many sessions that user may have, if there is a limit.
+    pub user_limit: Option<UserLimit>,
+    /// The new 'remember me', if it changed.
+    pub remember: Option<bool>,
+}
+
+impl Change {
+    /// A change of nothing, based on `record`.
+    #[must_use]
+    pub fn new(record: &Record, lifetime: Lifetime) -> Self {
+        Self {
+            base_version: record.version,
+            created_at: record.created_at,
+            lifetime,
+            restart: false,
+            clear: false,
+            exact: false,
+            edits: Vec::new(),
+            user: None,
+            user_limit: None,
+            remember: None,
+        }
+    }
+
+    /// Whether the change may be applied to a record of this version without a conflict: to the one
+    /// it was computed from, and, if it only sets and removes fields whatever they held, to any.
+    ///
+    /// A store MAY be stricter and take the first case only.
+    #[must_use]
+    pub fn fits(&self, version: u64) -> bool {
+        version == self.base_version || !(self.exact || self.clear)
+    }
+
+    /// The record after the change, at the time of the store's clock.
+    #[must_use]
+    pub fn applied_to(&self, record: &Record, now: Timestamp) -> Record {
+        let created_at = if self.restart { now } else { record.created_at };
+        let edits = self
+            .edits
+            .iter()
+            .map(|(name, json)| (&**name, json.as_deref()));
+        let fields = if self.clear {
+            Fields::default().with(edits)
+        } else {
+            record.fields.with(edits)
+        };
+        Record {
+            layer: record.layer.clone(),
+            version: record.version.saturating_add(1),
+            created_at,
+            last_active: now,
+            expires_at: self.lifetime.expires_at(created_at, now),
+            user: self.user.as_ref().or(record.user.as_ref()).cloned(),
+            client: record.client.clone(),
+            remember: self.remember.unwrap_or(record.remember),
+            fields,
+        }
+    }
+}
+
+/// Shows how many fields change, never to what.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("base_version", &self.base_version)
+            .field("clear", &self.clear)
+            .field("exact", &self.exact)
+            .field("edits", &self.edits.len())
+            .field("user", &self.user)
+            .field("remember", &self.remember)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! The secret that a client holds: [`Token`].
+
+use std::{fmt, str::FromStr};
+
+use crate::SessionId;
+
+const RANDOM_BYTES: usize = 24;
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The secret that opens a session: 192 random bits from the operating system, as 32 characters of
+/// base64url.
+///
+/// It is never stored and never printed: stores see its digest, [`SessionId`], and `Debug` is
+/// redacted. It has no `Display` and no `==`; [`Token::expose`] is the one way to its text.
+/// 192 bits are above the 128 that OWASP ASVS 5.0, 11.5.1, asks for, and fill whole characters.
+///
+/// ```
+/// use tower_keep_core::Token;
+///
+/// let token = Token::random()?;
+/// assert_eq!(token.expose().len(), 32);
+/// assert_eq!(format!("{token:?}"), "Token(..)");
+/// assert_eq!(token.expose().parse::<Token>()?.id(), token.id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Token([u8; Token::LENGTH]);
+
+impl Token {
+    /// The number of characters of a token.
+    pub const LENGTH: usize = 32;
+
+    /// Draws a token from the operating system's generator.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no randomness to give. There is no fallback.
+    pub fn random() -> Result<Self, RandomnessError> {
+        let mut random = [0_u8; RANDOM_BYTES];
+        getrandom::fill(&mut random).map_err(RandomnessError)?;
+        Ok(Self::encode(random))
+    }
+
+    /// Reads a token from the bytes of a header; `None` for whatever has not the form of one.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let characters: [u8; Self::LENGTH] = bytes.try_into().ok()?;
+        characters
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+            .then_some(Self(characters))
+    }
+
+    /// The digest under which stores keep the session.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        SessionId::of(&self.0)
+    }
+
+    /// The secret itself, to be handed to the client and nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        // All characters are ASCII by construction.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Three random bytes make four characters, so that every bit of every character is random.
+    fn encode(random: [u8; RANDOM_BYTES]) -> Self {
+        let mut characters = [0_u8; Self::LENGTH];
+        for (four, three) in characters.chunks_exact_mut(4).zip(random.chunks_exact(3)) {
+            let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+            for (place, character) in four.iter_mut().enumerate() {
+                *character = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
+            }
+        }
+        Self(characters)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl FromStr for Token {
+    type Err = InvalidToken;
+
+    fn from_str(text: &str) -> Result<Self, InvalidToken> {
+        Self::from_bytes(text.as_bytes()).ok_or(InvalidToken(()))
+    }
+}
+
+/// The text has not the form of a token.
+#[derive(Clone, Copy, Debug)]
+pub struct InvalidToken(());
+
+impl fmt::Display for InvalidToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a session token: pass the 32 base64url characters that were handed out")
+    }
+}
+
+impl std::error::Error for InvalidToken {}
+
+/// The operating system gave no randomness.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomnessError(getrandom::Error);
+
+impl fmt::Display for RandomnessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operating system gave no random bytes for a session token")
+    }
+}
+
+impl std::error::Error for RandomnessError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn encoding_is_base64url() {
+        // The vector of RFC 4648, section 10, repeated to the length of a token.
+        let token = Token::encode(*b"foobarfoobarfoobarfoobar");
+        assert_eq!(token.expose(), "Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFy");
+        let token = Token::encode([0xff; RANDOM_BYTES]);
+        assert_eq!(token.expose(), "_".repeat(32));
+    }
+
+    #[test]
+    fn every_position_uses_the_whole_alphabet() {
+        let mut seen = vec![HashSet::new(); Token::LENGTH];
+        for _ in 0..3_000 {
+            let token = Token::random().unwrap();
+            for (place, character) in token.expose().bytes().enumerate() {
+                seen[place].insert(character);
+            }
+        }
+        assert!(seen.iter().all(|characters| characters.len() == 64));
+    }
+
+    #[test]
+    fn random_tokens_do_not_repeat() {
+        let tokens: HashSet<String> = (0..10_000)
+            .map(|_| Token::random().unwrap().expose().to_owned())
+            .collect();
+        assert_eq!(tokens.len(), 10_000);
+    }
+
+    #[test]
+    fn only_the_exact_form_is_a_token() {
+        let good = "abcdefghijklmnopqrstuvwxyzABC-_9";
+        assert!(good.parse::<Token>().is_ok());
+        for bad in [
+            "",
+            "short",
+            &good[1..],
+            &format!("{good}A"),
+            &format!("\"{}\"", &good[2..]),
+        ] {
+            assert!(bad.parse::<Token>().is_err(), "{bad:?}");
+        }
+        for odd in ['=', '+', '/', '%', ' ', '.', '\0', '\u{7f}'] {
+            assert!(
+                good.replace('a', &odd.to_string())
+                    .parse::<Token>()
+                    .is_err(),
+                "{odd:?}"
+            );
+        }
+        assert!(Token::from_bytes(&[0xff; 32]).is_none());
+    }
+
+    #[test]
+    fn debug_is_redacted() {
+        let token = Token::random().unwrap();
+        assert_eq!(format!("{token:?} {token:#?}"), "Token(..) Token(..)");
+    }
+}
