@@ -1,1 +1,39 @@
-//! Sessions.
+//! Sessions for axum, hyper and tonic by adding one layer.
+//!
+//! ```
+//! # #[cfg(all(feature = "axum", feature = "memory"))] {
+//! use axum::{Router, routing::get};
+//! use tower_keep::{Key, MemoryStore, Session, SessionLayer};
+//!
+//! const VISITS: Key<u64> = Key::new("visits");
+//!
+//! async fn home(session: Session) -> Result<String, tower_keep::Error> {
+//!     let visits = session.update(VISITS, |visits| *visits += 1)?;
+//!     Ok(format!("visits: {visits}"))
+//! }
+//!
+//! let app: Router = Router::new()
+//!     .route("/", get(home))
+//!     .layer(SessionLayer::new(MemoryStore::new()));
+//! # }
+//! ```
+//!
+//! Add it with the features for what you use:
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `axum` | [`Session`] as an argument of handlers |
+//! | `tonic` | [`Error`] as a `tonic::Status` |
+//! | `memory` | [`MemoryStore`] |
+//! | `metrics` | counters through the `metrics` facade |
+//! | `conformance` | the suite for authors of stores |
+//!
+//! Read on at [`Session`], what handlers do; [`SessionLayer`], what can be set; [`Sessions`], work
+//! outside a request; [`Store`], what a backend promises.
+
+mod connect;
+
+pub use connect::{ConnectError, connect};
+pub use tower_keep_core::*;
+#[cfg(feature = "memory")]
+pub use tower_keep_memory_store::MemoryStore;

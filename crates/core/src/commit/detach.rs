@@ -1,0 +1,65 @@
+//! Commits that outlive the request: [`Commit`].
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use super::execute::{Moment, execute};
+use crate::{Error, ErrorKind, session::Exchange};
+
+/// A commit that runs to its end or its deadline on its own once it has begun.
+///
+/// Clients disconnect, and servers then drop the request's future; dropping this one does not stop
+/// the commit. That takes a task, but only where the store does not answer at once.
+pub(crate) enum Commit {
+    Begun(Option<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>),
+    Detached(JoinHandle<Result<(), Error>>),
+}
+
+impl Commit {
+    pub(crate) fn new(exchange: Arc<Exchange>, moment: Moment) -> Self {
+        Self::Begun(Some(Box::pin(execute(exchange, moment))))
+    }
+}
+
+impl Future for Commit {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Self::Begun(slot) = &mut *self {
+            // Polled again after its end, it stays pending.
+            let Some(mut commit) = slot.take() else {
+                return Poll::Pending;
+            };
+            if let Poll::Ready(outcome) = commit.as_mut().poll(context) {
+                return Poll::Ready(outcome);
+            }
+            let Ok(runtime) = Handle::try_current() else {
+                // Without a runtime there is nowhere to go on by itself.
+                *slot = Some(commit);
+                return Poll::Pending;
+            };
+            *self = Self::Detached(runtime.spawn(commit));
+        }
+        let Self::Detached(task) = &mut *self else {
+            return Poll::Pending;
+        };
+        // The task ends early only if the runtime shuts down, or if an update function panics on
+        // its replay.
+        let outcome = ready!(Pin::new(task).poll(context));
+        Poll::Ready(outcome.unwrap_or_else(|_| Err(ErrorKind::Unavailable.into())))
+    }
+}
+
+impl std::fmt::Debug for Commit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Begun(_) => "Commit(begun)",
+            Self::Detached(_) => "Commit(detached)",
+        })
+    }
+}

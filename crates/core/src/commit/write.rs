@@ -1,0 +1,287 @@
+//! The calls that write, with their retries: [`Work`].
+
+use std::sync::Arc;
+
+use super::{Plan, queue::pause};
+use crate::{
+    Applied, Change, Client, Created, Error, ErrorKind, Fields, Loaded, NewRecord, Receipt, Record,
+    Rotated, SessionId, StoreError, StoreFuture, Token, Touch, Touched, UserId,
+    layer::Manager,
+    session::{Live, Pending, State},
+    store::within,
+    transport::Message,
+};
+
+/// How often a change is tried against other writers.
+const MAX_ATTEMPTS: u32 = 64;
+
+/// How many store deadlines a change waits for its turn among the writers of its session.
+const TURN_IN_TIMEOUTS: u32 = 6;
+
+/// How often another token is drawn where a store says that its id is taken. Once in 2^96 sessions
+/// would be often.
+const MAX_TOKENS: usize = 3;
+
+/// What one commit writes.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) plan: Plan,
+    pub(super) touch_due: bool,
+    pub(super) live: Option<Live>,
+    pub(super) doomed: Option<SessionId>,
+    pub(super) pending: Pending,
+    pub(super) sign_in: Option<UserId>,
+    pub(super) remember: Option<bool>,
+    pub(super) rotate: bool,
+    pub(super) destroyed: u32,
+}
+
+/// How a call that writes ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Done(Done),
+    /// The session had ended; nothing was written.
+    Gone,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// The session as it is now.
+    pub(super) live: Option<Live>,
+    /// What the client is to be told.
+    pub(super) message: Option<Message>,
+}
+
+/// How one attempt to change a record ended.
+enum Attempt {
+    Written(Receipt),
+    Conflict(Loaded),
+    Gone,
+    Taken,
+    OverLimit,
+}
+
+impl Work {
+    /// Whether the handler changed anything.
+    pub(super) fn has_changes(&self) -> bool {
+        self.plan != Plan::Touch && self.plan != Plan::Destroy
+    }
+
+    /// Gives back what could not be written, to be tried again.
+    pub(super) fn put_back(self, state: &mut State) {
+        state.pending.put_back(self.pending);
+        state.sign_in = state.sign_in.take().or(self.sign_in);
+        state.remember = state.remember.or(self.remember);
+        state.rotate |= self.rotate;
+        state.doomed = state.doomed.or(self.doomed);
+    }
+
+    /// Moves the idle deadline.
+    pub(super) async fn touch(&mut self, manager: &Manager) -> Result<Outcome, Error> {
+        let Some(live) = &self.live else {
+            return Ok(Outcome::Gone);
+        };
+        let lifetime = manager.settings().lifetime(live.record.remember);
+        let touch = Touch {
+            created_at: live.record.created_at,
+            lifetime,
+        };
+        match call(manager, "touch", manager.store().touch(&live.id, touch)).await? {
+            Touched::Gone => Ok(Outcome::Gone),
+            Touched::Touched(receipt) => {
+                let record = live.record.touched(lifetime, receipt.at);
+                Ok(self.done(manager, (live.id, live.token), record, receipt, false))
+            }
+        }
+    }
+
+    /// Makes a new session under a new token.
+    pub(super) async fn create(
+        &mut self,
+        manager: &Manager,
+        client: Option<&Client>,
+    ) -> Result<Outcome, Error> {
+        manager.admit(client)?;
+        let remember = self.remember.unwrap_or_default();
+        let mut new = NewRecord::new(
+            manager.name().clone(),
+            manager.settings().lifetime(remember),
+        );
+        let edits = self.pending.edits();
+        new.fields =
+            Fields::default().with(edits.iter().map(|(name, json)| (&**name, json.as_deref())));
+        new.user.clone_from(&self.sign_in);
+        new.user_limit = self
+            .sign_in
+            .as_ref()
+            .and(manager.settings().limits.user_sessions);
+        new.client = client.cloned();
+        new.remember = remember;
+        for _ in 0..MAX_TOKENS {
+            let token = Token::random()?;
+            let id = token.id();
+            match call(manager, "create", manager.store().create(&id, &new)).await? {
+                Created::Created(receipt) => {
+                    manager.events().created();
+                    manager.events().evicted(receipt.evicted);
+                    let record = new.at(receipt.at);
+                    return Ok(self.done(manager, (id, token), record, receipt, true));
+                }
+                Created::Taken => {}
+                Created::OverLimit => return Err(over_limit(manager)),
+            }
+        }
+        Err(ErrorKind::Randomness.into())
+    }
+
+    /// Applies the change, under a new token if the plan is to rotate, and again on the newer record
+    /// where others were faster.
+    pub(super) async fn change(&mut self, manager: &Manager) -> Result<Outcome, Error> {
+        let Some(mut live) = self.live.clone() else {
+            return Ok(Outcome::Gone);
+        };
+        let mut lost_updates = 0;
+        let mut turn = None;
+        for attempt in 0..MAX_ATTEMPTS {
+            let change = self.change_of(manager, &live.record);
+            let target = match self.plan {
+                Plan::Rotate => Some(Token::random()?),
+                _ => None,
+            };
+            match write_once(manager, &live.id, &change, target).await? {
+                Attempt::Written(receipt) => {
+                    manager.events().lost_update(&live.id, lost_updates);
+                    manager.events().evicted(receipt.evicted);
+                    if target.is_some() {
+                        manager.events().rotated();
+                    }
+                    let mut record = change.applied_to(&live.record, receipt.at);
+                    if receipt.version != record.version {
+                        // The store merged it with changes that are not known here, so the next
+                        // one that depends on what was read must meet a conflict.
+                        record.version = change.base_version;
+                    }
+                    let name = target.map_or((live.id, live.token), |token| (token.id(), token));
+                    return Ok(self.done(manager, name, record, receipt, target.is_some()));
+                }
+                Attempt::Conflict(fresh) => {
+                    manager.events().conflict();
+                    if !manager.accepts(&fresh) {
+                        return Ok(Outcome::Gone);
+                    }
+                    lost_updates += self
+                        .pending
+                        .replay(&live.record.fields, &fresh.record.fields)?;
+                    live.record = fresh.record;
+                    live.at = fresh.at;
+                }
+                Attempt::Gone => return Ok(Outcome::Gone),
+                Attempt::Taken => {}
+                Attempt::OverLimit => return Err(over_limit(manager)),
+            }
+            if turn.is_none() {
+                let limit = manager
+                    .settings()
+                    .store_timeout
+                    .saturating_mul(TURN_IN_TIMEOUTS);
+                turn = Some(manager.queue().turn(&live.id, limit).await?);
+            } else if attempt > 1 {
+                pause(attempt).await;
+            }
+        }
+        Err(ErrorKind::Conflict.into())
+    }
+
+    fn change_of(&self, manager: &Manager, record: &Record) -> Change {
+        let remember = self.remember.unwrap_or(record.remember);
+        let mut change = Change::new(record, manager.settings().lifetime(remember));
+        change.clear = self.pending.clears();
+        change.exact = self.pending.has_updates() || self.pending.sets_what_it_read();
+        change.edits = self.pending.edits();
+        change.remember = self.remember;
+        change.restart = self.sign_in.is_some();
+        change.user.clone_from(&self.sign_in);
+        change.user_limit = self
+            .sign_in
+            .as_ref()
+            .and(manager.settings().limits.user_sessions);
+        change
+    }
+
+    /// What the session is after a write, and whether its client must hear of it: of a new token, of
+    /// another kind of cookie, and in time of a longer life of a cookie that outlives the browser.
+    fn done(
+        &self,
+        manager: &Manager,
+        (id, token): (SessionId, Token),
+        mut record: Record,
+        receipt: Receipt,
+        new_token: bool,
+    ) -> Outcome {
+        record.expires_at = receipt.expires_at;
+        let persistent = manager.settings().persistent || record.remember;
+        let renew = persistent && self.touch_due;
+        let is_due = new_token || renew || self.remember.is_some();
+        let message = is_due.then_some(Message::Keep {
+            token,
+            at: receipt.at,
+            expires_at: receipt.expires_at,
+            persistent,
+        });
+        let live = Live {
+            id,
+            token,
+            record: Arc::new(record),
+            at: receipt.at,
+        };
+        Outcome::Done(Done {
+            live: Some(live),
+            message,
+        })
+    }
+}
+
+/// Asks the store once to change a record, in place or under the id of a new token.
+async fn write_once(
+    manager: &Manager,
+    id: &SessionId,
+    change: &Change,
+    target: Option<Token>,
+) -> Result<Attempt, Error> {
+    let Some(token) = target else {
+        let applied = call(manager, "apply", manager.store().apply(id, change)).await?;
+        return Ok(match applied {
+            Applied::Applied(receipt) => Attempt::Written(receipt),
+            Applied::Conflict(fresh) => Attempt::Conflict(fresh),
+            Applied::Gone => Attempt::Gone,
+        });
+    };
+    let new = token.id();
+    let rotated = call(manager, "rotate", manager.store().rotate(id, &new, change)).await?;
+    Ok(match rotated {
+        Rotated::Rotated(receipt) => Attempt::Written(receipt),
+        Rotated::Conflict(fresh) => Attempt::Conflict(fresh),
+        Rotated::Gone => Attempt::Gone,
+        Rotated::Taken => Attempt::Taken,
+        Rotated::OverLimit => Attempt::OverLimit,
+    })
+}
+
+/// Awaits a call of the store within its deadline.
+async fn call<T>(
+    manager: &Manager,
+    name: &'static str,
+    answer: StoreFuture<'_, T>,
+) -> Result<T, Error> {
+    within(manager.settings().store_timeout, answer)
+        .await
+        .inspect_err(|error: &StoreError| manager.events().outage(name, error))
+        .map_err(Error::from)
+}
+
+fn over_limit(manager: &Manager) -> Error {
+    let error = Error::from(ErrorKind::OverLimit);
+    manager.events().refused(&error);
+    error
+}

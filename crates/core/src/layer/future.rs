@@ -1,0 +1,129 @@
+//! From the handler to the response: [`ResponseFuture`].
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use pin_project_lite::pin_project;
+
+use crate::{
+    Error, Plan,
+    commit::{Commit, Moment},
+    response,
+    session::{Exchange, Phase},
+};
+
+pin_project! {
+    /// The response of a service that has sessions.
+    ///
+    /// It waits for the handler, commits what the handler changed, and only then gives the head.
+    pub struct ResponseFuture<F, Body> {
+        #[pin]
+        handler: F,
+        exchange: Arc<Exchange>,
+        is_grpc: bool,
+        committing: Option<(Commit, Option<Response<Body>>)>,
+    }
+}
+
+impl<F, Body> ResponseFuture<F, Body> {
+    pub(crate) fn new(handler: F, exchange: Arc<Exchange>, is_grpc: bool) -> Self {
+        Self {
+            handler,
+            exchange,
+            is_grpc,
+            committing: None,
+        }
+    }
+}
+
+impl<F, Body, E> Future for ResponseFuture<F, Body>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+    Body: Default,
+{
+    type Output = Result<Response<Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if this.committing.is_none() {
+            // An error of the handler goes on as it is, and commits nothing.
+            let response = ready!(this.handler.poll(context))?;
+            if !this.exchange.was_accessed() {
+                return Poll::Ready(Ok(response));
+            }
+            match end_of_handler(this.exchange, &response) {
+                Plan::Nothing => {
+                    return Poll::Ready(Ok(finish(response, this.exchange, Ok(()), *this.is_grpc)));
+                }
+                _ => {
+                    let commit = Commit::new(Arc::clone(this.exchange), Moment::Response);
+                    *this.committing = Some((commit, Some(response)));
+                }
+            }
+        }
+        let Some((commit, response)) = this.committing else {
+            return Poll::Pending;
+        };
+        let outcome = ready!(Pin::new(commit).poll(context));
+        // Polled again after its end, it stays pending.
+        let Some(response) = response.take() else {
+            return Poll::Pending;
+        };
+        Poll::Ready(Ok(finish(response, this.exchange, outcome, *this.is_grpc)))
+    }
+}
+
+/// What is to be committed. From now on the handles of this request have no say in the head.
+fn end_of_handler<Body>(exchange: &Exchange, response: &Response<Body>) -> Plan {
+    if let Some(discard) = &exchange.manager().settings().discard
+        && discard(response.status())
+    {
+        exchange.state().discard();
+    }
+    exchange.plan_response()
+}
+
+/// Gives the response its session's headers, or replaces it where the commit failed.
+fn finish<Body: Default>(
+    mut response: Response<Body>,
+    exchange: &Exchange,
+    outcome: Result<(), Error>,
+    is_grpc: bool,
+) -> Response<Body> {
+    let (message, transport) = {
+        let mut state = exchange.state();
+        state.phase = Phase::HeadSent;
+        (state.message.take(), state.transport)
+    };
+    let manager = exchange.manager();
+    let message = match outcome {
+        Ok(()) => message,
+        Err(error) => {
+            response = response::failure(&error, is_grpc);
+            None
+        }
+    };
+    if let Some(message) = message {
+        if let Some(transport) = manager.settings().transports.get(transport) {
+            transport.send(message, response.headers_mut());
+        }
+        if response::forbid_storing(response.headers_mut()) {
+            manager.events().public_response();
+        }
+    }
+    response::vary(response.headers_mut(), &manager.settings().vary);
+    response
+}
+
+impl<F, Body> fmt::Debug for ResponseFuture<F, Body> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture")
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! From the request to the handler: [`SessionService`].
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use tower_service::Service;
+
+use super::{Manager, ResponseFuture};
+use crate::session::Exchange;
+
+/// A service whose requests have sessions. [`SessionLayer`](super::SessionLayer) makes it.
+#[derive(Clone, Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    manager: Arc<Manager>,
+}
+
+/// What the layer leaves in the extensions of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle(pub(crate) Arc<Exchange>);
+
+impl<S> SessionService<S> {
+    pub(crate) fn new(inner: S, manager: Arc<Manager>) -> Self {
+        Self { inner, manager }
+    }
+}
+
+impl<S, Body, ResponseBody> Service<Request<Body>> for SessionService<S>
+where
+    S: Service<Request<Body>, Response = Response<ResponseBody>>,
+    ResponseBody: Default,
+{
+    type Response = Response<ResponseBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ResponseBody>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let client = self.manager.settings().client.as_ref();
+        let client = client.map(|find| find(request.headers(), request.extensions()));
+        let manager = Arc::clone(&self.manager);
+        let exchange = Arc::new(Exchange::of_request(manager, request.headers(), client));
+        let is_grpc = is_grpc(request.headers());
+        request
+            .extensions_mut()
+            .insert(Handle(Arc::clone(&exchange)));
+        ResponseFuture::new(self.inner.call(request), exchange, is_grpc)
+    }
+}
+
+/// Whether the client speaks gRPC, and so takes a failure as a `grpc-status`.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    !headers.is_empty()
+        && headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
+}

@@ -1,0 +1,143 @@
+//! What all handles of one request share: [`Exchange`].
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use http::{HeaderMap, HeaderValue};
+use smallvec::SmallVec;
+use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard};
+
+use super::state::{Live, Lookup, Phase, State};
+use crate::{Client, Error, Plan, layer::Manager, lookup};
+
+/// The header values in which a token could be, with the number of their transport.
+pub(crate) type Presented = SmallVec<[(u8, HeaderValue); 1]>;
+
+/// What all handles of one request share, from the layer to the last copy of `Session`.
+///
+/// The layer makes one for every request, so it holds what costs nothing to hold: the header
+/// values are counted references to the request's bytes, and nothing is parsed.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    manager: Arc<Manager>,
+    presented: Presented,
+    client: Option<Client>,
+    /// Whether the request asked for its session in any way, so that the response depends on it.
+    accessed: AtomicBool,
+    state: Mutex<State>,
+    /// Held while the store is asked, so that a request loads and commits one at a time.
+    turn: Turn<()>,
+}
+
+impl Exchange {
+    pub(crate) fn of_request(
+        manager: Arc<Manager>,
+        headers: &HeaderMap,
+        client: Option<Client>,
+    ) -> Self {
+        let presented = manager.presented(headers);
+        Self::new(manager, presented, client, State::default())
+    }
+
+    /// An exchange without a request, around a session that is in the store.
+    pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
+        Self::new(manager, Presented::new(), None, State::detached(live))
+    }
+
+    fn new(
+        manager: Arc<Manager>,
+        presented: Presented,
+        client: Option<Client>,
+        state: State,
+    ) -> Self {
+        Self {
+            manager,
+            presented,
+            client,
+            accessed: AtomicBool::new(false),
+            state: Mutex::new(state),
+            turn: Turn::const_new(()),
+        }
+    }
+
+    pub(crate) fn manager(&self) -> &Arc<Manager> {
+        &self.manager
+    }
+
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    pub(crate) fn was_accessed(&self) -> bool {
+        self.accessed.load(Ordering::Acquire)
+    }
+
+    /// The state. No code of the application runs under this lock, and no `.await` does.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other handle of this request is asking the store.
+    pub(crate) async fn turn(&self) -> TurnGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Loads the session, once for all handles of the request.
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        self.accessed.store(true, Ordering::Release);
+        if let Some(outcome) = self.lookup_outcome() {
+            return outcome;
+        }
+        let _turn = self.turn().await;
+        if let Some(outcome) = self.lookup_outcome() {
+            return outcome;
+        }
+        let found = lookup::find(&self.manager, &self.presented).await;
+        let mut state = self.state();
+        match found {
+            Ok(found) => {
+                state.lookup = Lookup::Done;
+                state.transport = found.transport;
+                state.live = found.live;
+                Ok(())
+            }
+            Err(error) => {
+                state.lookup = Lookup::Failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn lookup_outcome(&self) -> Option<Result<(), Error>> {
+        match &self.state().lookup {
+            Lookup::Open => None,
+            Lookup::Done => Some(Ok(())),
+            Lookup::Failed(error) => Some(Err(error.clone())),
+        }
+    }
+
+    /// What the end of the request has to do in the store.
+    pub(crate) fn plan_response(&self) -> Plan {
+        let state = self.state();
+        if state.failure.is_some() {
+            // The commit reports it.
+            return Plan::Drop;
+        }
+        let touch_due = state
+            .live
+            .as_ref()
+            .is_some_and(|live| self.manager.is_touch_due(live, &state));
+        state.plan(touch_due)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
+            self.manager.events().dropped_dirty(state.phase);
+        }
+    }
+}

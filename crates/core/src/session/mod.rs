@@ -1,0 +1,16 @@
+//! The session of a request: [`Session`].
+
+mod exchange;
+mod extract;
+mod flash;
+mod handle;
+mod json;
+mod key;
+mod pending;
+mod state;
+
+pub(crate) use exchange::{Exchange, Presented};
+pub use handle::Session;
+pub use key::{FieldName, FieldOf, Key};
+pub(crate) use pending::Pending;
+pub(crate) use state::{Live, Phase, State};

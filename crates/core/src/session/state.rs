@@ -1,0 +1,141 @@
+//! What one request knows and wants of its session: [`State`].
+
+use std::sync::Arc;
+
+use super::pending::Pending;
+use crate::{
+    Error, Loaded, Record, SessionId, Timestamp, Token, UserId,
+    commit::{Facts, Plan, plan},
+    transport::Message,
+};
+
+/// What one request knows and wants of its session.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Whether the session was looked for, and what went wrong if it was.
+    pub(crate) lookup: Lookup,
+    /// The session, if there is one.
+    pub(crate) live: Option<Live>,
+    /// The session that was destroyed and is still in the store.
+    pub(crate) doomed: Option<SessionId>,
+    /// The fields that were written.
+    pub(crate) pending: Pending,
+    /// The user who signs in.
+    pub(crate) sign_in: Option<UserId>,
+    /// The new 'remember me'.
+    pub(crate) remember: Option<bool>,
+    /// Whether the session gets a new token.
+    pub(crate) rotate: bool,
+    /// Which transport the token came by, and goes by.
+    pub(crate) transport: usize,
+    /// What the client is to be told with the response head.
+    pub(crate) message: Option<Message>,
+    /// A write whose outcome is unknown, after which none other is tried.
+    pub(crate) failure: Option<Error>,
+    /// Whether the session ended while the request was running.
+    pub(crate) gone: bool,
+    /// How far the response is.
+    pub(crate) phase: Phase,
+    /// How many sessions the request has destroyed, so that a commit that was under way meanwhile
+    /// does not bring its session back.
+    pub(crate) destroyed: u32,
+}
+
+/// Whether the session was looked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Lookup {
+    #[default]
+    Open,
+    Done,
+    /// The outage that it met. All of a request's extractors see the same.
+    Failed(Error),
+}
+
+/// How far the response is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The handler runs.
+    #[default]
+    Handling,
+    /// The head was sent: the client can be told nothing more.
+    HeadSent,
+    /// There is no response; a new token is handed to the caller.
+    Detached,
+}
+
+/// A session that is in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) token: Token,
+    pub(crate) record: Arc<Record>,
+    /// When the record was read or written, by its store's clock.
+    pub(crate) at: Timestamp,
+}
+
+impl Live {
+    pub(crate) fn new(id: SessionId, token: Token, loaded: Loaded) -> Self {
+        Self {
+            id,
+            token,
+            record: loaded.record,
+            at: loaded.at,
+        }
+    }
+}
+
+impl State {
+    /// The state of a handle that was opened outside a request.
+    pub(crate) fn detached(live: Live) -> Self {
+        Self {
+            lookup: Lookup::Done,
+            live: Some(live),
+            phase: Phase::Detached,
+            ..Self::default()
+        }
+    }
+
+    /// Whether anything was written that is not committed.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.pending.is_empty()
+            || self.sign_in.is_some()
+            || self.remember.is_some()
+            || self.rotate
+            || self.doomed.is_some()
+    }
+
+    /// What is to be done in the store.
+    pub(crate) fn plan(&self, touch_due: bool) -> Plan {
+        plan(Facts {
+            live: self.live.is_some(),
+            gone: self.gone,
+            doomed: self.doomed.is_some(),
+            written: !self.pending.is_empty() || self.sign_in.is_some() || self.remember.is_some(),
+            new_token: self.rotate || self.sign_in.is_some(),
+            touch_due,
+        })
+    }
+
+    /// Whether the session lives by the 'remember me' lifetime.
+    pub(crate) fn is_remembered(&self) -> bool {
+        let stored = self.live.as_ref().is_some_and(|live| live.record.remember);
+        self.remember.unwrap_or(stored)
+    }
+
+    /// Forgets what was written; the session in the store stays as it is.
+    pub(crate) fn discard(&mut self) {
+        self.pending = Pending::default();
+        self.sign_in = None;
+        self.remember = None;
+        self.rotate = false;
+        self.doomed = None;
+    }
+
+    /// Marks the session to be removed. What is written from now on goes into a new one.
+    pub(crate) fn destroy(&mut self) {
+        let doomed = self.doomed.take();
+        self.discard();
+        self.destroyed += 1;
+        self.doomed = self.live.take().map(|live| live.id).or(doomed);
+    }
+}
