@@ -37,3 +37,8 @@ pub use connect::{ConnectError, connect};
 pub use tower_keep_core::*;
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
+
+/// The code of the README, so that it compiles.
+#[cfg(all(doctest, feature = "axum", feature = "memory"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -128,7 +128,9 @@ fn settle(
     let mut state = exchange.state();
     match outcome {
         Ok(Outcome::Done(done)) => {
-            if done.message.is_some() {
+            // Without a response there is nobody to renew a cookie for.
+            let has_response = state.phase != Phase::Detached;
+            if done.message.is_some() && (has_response || work.plan.makes_token()) {
                 state.message = done.message;
             }
             keep(&mut state, done.live, work.destroyed);

@@ -103,10 +103,11 @@ impl Fields {
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.overlay {
-            None => self.ends.len(),
-            Some(_) => self.iter().count(),
-        }
+        let Some(overlay) = &self.overlay else { return self.ends.len() };
+        overlay.iter().fold(self.ends.len(), |fields, edit| {
+            let before = usize::from(self.base_place(&edit.name).is_ok());
+            (fields + usize::from(edit.value.is_some())).saturating_sub(before)
+        })
     }
 
     /// Whether there is no field.
