@@ -25,7 +25,10 @@ type Records = HashMap<SessionId, Arc<Record>>;
 impl MapStore {
     fn step<T>(&self, step: impl FnOnce(&mut Records, Timestamp) -> T) -> StoreFuture<'_, T> {
         StoreFuture::ready(match self.records.lock() {
-            Err(_) => Err(StoreError::new(StoreErrorKind::Unavailable, "a writer panicked")),
+            Err(_) => Err(StoreError::new(
+                StoreErrorKind::Unavailable,
+                "a writer panicked",
+            )),
             Ok(mut records) => {
                 let now = self.clock.now();
                 records.retain(|_, record| !record.is_expired(now));
@@ -51,9 +54,14 @@ impl Store for MapStore {
 
     fn apply<'a>(&'a self, id: &'a SessionId, change: &'a Change) -> StoreFuture<'a, Applied> {
         self.step(|records, at| {
-            let Some(record) = records.get_mut(id) else { return Applied::Gone };
+            let Some(record) = records.get_mut(id) else {
+                return Applied::Gone;
+            };
             if !change.fits(record.version) {
-                return Applied::Conflict(Loaded { record: Arc::clone(record), at });
+                return Applied::Conflict(Loaded {
+                    record: Arc::clone(record),
+                    at,
+                });
             }
             *record = Arc::new(change.applied_to(record, at));
             Applied::Applied(Receipt::of(record, at))
@@ -78,7 +86,9 @@ impl Store for MapStore {
 
     fn touch<'a>(&'a self, id: &'a SessionId, touch: Touch) -> StoreFuture<'a, Touched> {
         self.step(|records, at| {
-            let Some(record) = records.get_mut(id) else { return Touched::Gone };
+            let Some(record) = records.get_mut(id) else {
+                return Touched::Gone;
+            };
             *record = Arc::new(record.touched(touch.lifetime, at));
             Touched::Touched(Receipt::of(record, at))
         })
@@ -99,7 +109,10 @@ impl Harness for MapHarness {
     type Store = MapStore;
 
     async fn open(&self) -> MapStore {
-        MapStore { clock: Arc::clone(&self.clock) as Arc<dyn Clock>, records: Mutex::default() }
+        MapStore {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            records: Mutex::default(),
+        }
     }
 
     async fn advance(&self, by: Duration) {
@@ -116,6 +129,9 @@ tower_keep_core::store_conformance!(MapHarness::default());
 #[test]
 fn contributing_shows_this_very_store() {
     let source = include_str!("worked_store.rs");
-    let shown = source.split("// [begin]\n").nth(1).and_then(|rest| rest.split("// [end]").next());
+    let shown = source
+        .split("// [begin]\n")
+        .nth(1)
+        .and_then(|rest| rest.split("// [end]").next());
     assert!(include_str!("../../../CONTRIBUTING.md").contains(shown.unwrap()));
 }

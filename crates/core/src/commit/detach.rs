@@ -11,12 +11,14 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use super::execute::{Moment, execute};
 use crate::{Error, ErrorKind, session::Exchange};
 
+type Running = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
 /// A commit that runs to its end or its deadline on its own once it has begun.
 ///
 /// Clients disconnect, and servers then drop the request's future; dropping this one does not stop
 /// the commit. That takes a task, but only where the store does not answer at once.
 pub(crate) enum Commit {
-    Begun(Option<Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>>),
+    Begun(Option<Running>),
     Detached(JoinHandle<Result<(), Error>>),
 }
 

@@ -52,7 +52,6 @@ impl SessionLayer {
     }
 
     /// Begins a layer with other settings.
-    #[must_use]
     pub fn builder(store: impl Store) -> SessionLayerBuilder {
         SessionLayerBuilder::new(Arc::new(store))
     }

@@ -47,7 +47,11 @@ impl Client {
     /// Adds the client's `User-Agent`, cut to its first 256 bytes.
     #[must_use]
     pub fn with_agent(mut self, agent: &str) -> Self {
-        let end = agent.floor_char_boundary(MAX_AGENT_BYTES);
+        let longest = MAX_AGENT_BYTES.min(agent.len());
+        let end = (0..=longest)
+            .rev()
+            .find(|end| agent.is_char_boundary(*end))
+            .unwrap_or(0);
         Arc::make_mut(&mut self.facts).agent = Some(agent[..end].into());
         self
     }

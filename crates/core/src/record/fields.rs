@@ -103,7 +103,9 @@ impl Fields {
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        let Some(overlay) = &self.overlay else { return self.ends.len() };
+        let Some(overlay) = &self.overlay else {
+            return self.ends.len();
+        };
         overlay.iter().fold(self.ends.len(), |fields, edit| {
             let before = usize::from(self.base_place(&edit.name).is_ok());
             (fields + usize::from(edit.value.is_some())).saturating_sub(before)

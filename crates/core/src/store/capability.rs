@@ -39,7 +39,9 @@ pub trait Purge: Send + Sync {
 pub trait Import: Send + Sync {
     /// Stores a record as it is, unless a live one has its id or it has expired.
     ///
-    /// Answers [`Created::Taken`] where a live record has the id.
+    /// MUST answer [`Created::Taken`] where a live record has the id, and [`Created::Created`] for a
+    /// record that has expired, which is not stored: both need no further care. Limits of users are
+    /// not kept, so that nobody is signed out by a move.
     fn import<'a>(&'a self, id: &'a SessionId, record: &'a Record) -> StoreFuture<'a, Created>;
 }
 
@@ -56,10 +58,10 @@ pub trait Import: Send + Sync {
 pub struct Query {
     /// The layer whose sessions are listed; all of them if there is none.
     pub layer: Option<LayerName>,
-    /// The user whose sessions are listed, if not everybody's. Needs a layer: the users of two layers
-    /// are strangers even if they share a name.
+    /// The user whose sessions are listed, if not everybody's. Needs a layer, since the users of two
+    /// layers are strangers even if they share a name; without one the page is empty.
     pub user: Option<UserId>,
-    /// Where the page before ended.
+    /// Where the page before ended. A cursor of another store gives an empty page.
     pub after: Option<Cursor>,
     /// The most sessions of a page: 100 unless told, and at least one.
     pub limit: usize,

@@ -58,7 +58,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// very version is a conflict, whether it [fits](Change::fits) or not. MUST answer
     /// [`Rotated::Taken`] if a live record has the new id. MUST keep `change.user_limit` if the store has
     /// an [`Index`], the session itself not counted twice. In every case but
-    /// [`Rotated::Rotated`] the old session is whole.
+    /// [`Rotated::Rotated`] the old session is whole. Where several answers are true, the first of
+    /// `Gone`, `Conflict`, `Taken`, `OverLimit` is given.
     fn rotate<'a>(
         &'a self,
         old: &'a SessionId,
