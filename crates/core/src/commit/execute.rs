@@ -25,7 +25,9 @@ pub(crate) enum Moment {
 /// Commits what a request has written so far.
 pub(crate) async fn execute(exchange: Arc<Exchange>, moment: Moment) -> Result<(), Error> {
     let _turn = exchange.turn().await;
-    let Some(mut work) = begin(&exchange, moment)? else {
+    // The response and this commit hold the exchange; whoever else does may go on with the session.
+    let observed = moment == Moment::Save || Arc::strong_count(&exchange) > 2;
+    let Some(mut work) = begin(&exchange, moment, observed)? else {
         return Ok(());
     };
     let outcome = carry_out(&exchange, &mut work).await;
@@ -34,7 +36,7 @@ pub(crate) async fn execute(exchange: Arc<Exchange>, moment: Moment) -> Result<(
 
 /// Takes out of the state what is to be written. What handlers write meanwhile is for the next
 /// commit.
-fn begin(exchange: &Exchange, moment: Moment) -> Result<Option<Work>, Error> {
+fn begin(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Option<Work>, Error> {
     let manager = exchange.manager();
     let mut state = exchange.state();
     if let Some(failure) = &state.failure {
@@ -60,6 +62,7 @@ fn begin(exchange: &Exchange, moment: Moment) -> Result<Option<Work>, Error> {
     }
     Ok(Some(Work {
         plan,
+        observed,
         touch_due,
         live: state.live.clone(),
         doomed: state.doomed.take(),

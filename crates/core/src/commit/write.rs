@@ -26,6 +26,8 @@ const MAX_TOKENS: usize = 3;
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) plan: Plan,
+    /// Whether anyone may go on with the session after the commit.
+    pub(super) observed: bool,
     pub(super) touch_due: bool,
     pub(super) live: Option<Live>,
     pub(super) doomed: Option<SessionId>,
@@ -47,7 +49,7 @@ pub(super) enum Outcome {
 /// What was written.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// The session as it is now.
+    /// The session as it is now, if anyone may go on with it.
     pub(super) live: Option<Live>,
     /// What the client is to be told.
     pub(super) message: Option<Message>,
@@ -90,8 +92,10 @@ impl Work {
         match call(manager, "touch", manager.store().touch(&live.id, touch)).await? {
             Touched::Gone => Ok(Outcome::Gone),
             Touched::Touched(receipt) => {
-                let record = live.record.touched(lifetime, receipt.at);
-                Ok(self.done(manager, (live.id, live.token), record, receipt, false))
+                let record = || live.record.touched(lifetime, receipt.at);
+                let remembered = live.record.remember;
+                let name = (live.id, live.token);
+                Ok(self.done(manager, name, receipt, remembered, false, record))
             }
         }
     }
@@ -125,8 +129,8 @@ impl Work {
                 Created::Created(receipt) => {
                     manager.events().created();
                     manager.events().evicted(receipt.evicted);
-                    let record = new.at(receipt.at);
-                    return Ok(self.done(manager, (id, token), record, receipt, true));
+                    let record = || new.at(receipt.at);
+                    return Ok(self.done(manager, (id, token), receipt, remember, true, record));
                 }
                 Created::Taken => {}
                 Created::OverLimit => return Err(over_limit(manager)),
@@ -156,14 +160,19 @@ impl Work {
                     if target.is_some() {
                         manager.events().rotated();
                     }
-                    let mut record = change.applied_to(&live.record, receipt.at);
-                    if receipt.version != record.version {
-                        // The store merged it with changes that are not known here, so the next
-                        // one that depends on what was read must meet a conflict.
-                        record.version = change.base_version;
-                    }
+                    let record = || {
+                        let mut record = change.applied_to(&live.record, receipt.at);
+                        if receipt.version != record.version {
+                            // The store merged it with changes that are not known here, so the
+                            // next one that depends on what was read must meet a conflict.
+                            record.version = change.base_version;
+                        }
+                        record
+                    };
+                    let remembered = self.remember.unwrap_or(live.record.remember);
                     let name = target.map_or((live.id, live.token), |token| (token.id(), token));
-                    return Ok(self.done(manager, name, record, receipt, target.is_some()));
+                    let rotated = target.is_some();
+                    return Ok(self.done(manager, name, receipt, remembered, rotated, record));
                 }
                 Attempt::Conflict(fresh) => {
                     manager.events().conflict();
@@ -215,12 +224,12 @@ impl Work {
         &self,
         manager: &Manager,
         (id, token): (SessionId, Token),
-        mut record: Record,
         receipt: Receipt,
+        remembered: bool,
         new_token: bool,
+        record: impl FnOnce() -> Record,
     ) -> Outcome {
-        record.expires_at = receipt.expires_at;
-        let persistent = manager.settings().persistent || record.remember;
+        let persistent = manager.settings().persistent || remembered;
         let renew = persistent && self.touch_due;
         let is_due = new_token || renew || self.remember.is_some();
         let message = is_due.then_some(Message::Keep {
@@ -229,16 +238,19 @@ impl Work {
             expires_at: receipt.expires_at,
             persistent,
         });
-        let live = Live {
-            id,
-            token,
-            record: Arc::new(record),
-            at: receipt.at,
-        };
-        Outcome::Done(Done {
-            live: Some(live),
-            message,
-        })
+        let live = self.observed.then(|| {
+            let record = Record {
+                expires_at: receipt.expires_at,
+                ..record()
+            };
+            Live {
+                id,
+                token,
+                record: Arc::new(record),
+                at: receipt.at,
+            }
+        });
+        Outcome::Done(Done { live, message })
     }
 }
 

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
+use super::packed::{Packed, Packer, text};
+
 /// Up to this many bytes a change writes all of the text anew; above, it shares what it leaves.
 const SHARE_FROM_BYTES: usize = 2_048;
 
@@ -25,20 +27,11 @@ const MAX_OVERLAY: usize = 16;
 /// assert_eq!(changed.get("cart"), None);
 /// assert_eq!(fields.get("visits"), Some("3"));
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Fields {
-    /// Name, value, name, value, …
-    text: Arc<str>,
-    /// Where each name and value ends in `text`, in the order of the names.
-    ends: Arc<[Ends]>,
-    /// Changes that are not in `text` yet, in the order of their names.
+    packed: Packed,
+    /// Changes that are not packed yet, in the order of their names.
     overlay: Option<Arc<Vec<Edit>>>,
-}
-
-#[derive(Clone, Copy)]
-struct Ends {
-    name: u32,
-    value: u32,
 }
 
 #[derive(Clone)]
@@ -57,15 +50,13 @@ impl Fields {
         {
             return overlay[place].value.as_deref();
         }
-        let place = self.base_place(name).ok()?;
-        self.base_field(place).map(|(_, value)| value)
+        let place = self.packed.place(name).ok()?;
+        Some(text(self.packed.value(place)))
     }
 
     /// The fields in the order of their names, with their values as JSON text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut base = (0..self.ends.len())
-            .filter_map(|place| self.base_field(place))
-            .peekable();
+        let mut packed = self.packed.iter().peekable();
         let mut edits = self
             .overlay
             .iter()
@@ -73,21 +64,21 @@ impl Fields {
             .peekable();
         std::iter::from_fn(move || {
             loop {
-                let edit_comes_first = match (base.peek(), edits.peek()) {
+                let edit_comes_first = match (packed.peek(), edits.peek()) {
                     (None, None) => return None,
                     (Some(_), None) => false,
                     (None, Some(_)) => true,
                     (Some((name, _)), Some(edit)) => {
                         if *name == &*edit.name {
                             // The edit stands for the field beneath it.
-                            base.next();
+                            packed.next();
                             continue;
                         }
                         *name > &*edit.name
                     }
                 };
                 if !edit_comes_first {
-                    return base.next();
+                    return packed.next();
                 }
                 if let Some(Edit {
                     name,
@@ -104,10 +95,10 @@ impl Fields {
     #[must_use]
     pub fn len(&self) -> usize {
         let Some(overlay) = &self.overlay else {
-            return self.ends.len();
+            return self.packed.len();
         };
-        overlay.iter().fold(self.ends.len(), |fields, edit| {
-            let before = usize::from(self.base_place(&edit.name).is_ok());
+        overlay.iter().fold(self.packed.len(), |fields, edit| {
+            let before = usize::from(self.packed.place(&edit.name).is_ok());
             (fields + usize::from(edit.value.is_some())).saturating_sub(before)
         })
     }
@@ -122,20 +113,20 @@ impl Fields {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let Some(overlay) = &self.overlay else {
-            return self.text.len();
+            return self.packed.text_bytes();
         };
-        overlay.iter().fold(self.text.len(), |bytes, edit| {
-            let beneath = self
-                .base_place(&edit.name)
-                .ok()
-                .and_then(|place| self.base_field(place));
-            let before = beneath.map_or(0, |(name, value)| name.len() + value.len());
-            let after = edit
-                .value
-                .as_ref()
-                .map_or(0, |value| edit.name.len() + value.len());
-            (bytes + after).saturating_sub(before)
-        })
+        overlay
+            .iter()
+            .fold(self.packed.text_bytes(), |bytes, edit| {
+                let before = self.packed.place(&edit.name).map_or(0, |place| {
+                    self.packed.name(place).len() + self.packed.value(place).len()
+                });
+                let after = edit
+                    .value
+                    .as_ref()
+                    .map_or(0, |value| edit.name.len() + value.len());
+                (bytes + after).saturating_sub(before)
+            })
     }
 
     /// These fields with some set (`Some`) and some removed (`None`); of two edits of one name the
@@ -155,16 +146,19 @@ impl Fields {
         if edits.is_empty() {
             return self.clone();
         }
-        if self.text.len() >= SHARE_FROM_BYTES {
+        if self.packed.text_bytes() >= SHARE_FROM_BYTES {
             let overlay = self.overlaid(&edits);
             if overlay.len() <= MAX_OVERLAY {
                 return Self {
                     overlay: Some(Arc::new(overlay)),
-                    ..self.clone()
+                    packed: self.packed.clone(),
                 };
             }
         }
-        self.rewritten(&edits)
+        Self {
+            packed: self.repacked(&edits),
+            overlay: None,
+        }
     }
 
     /// The overlay with the edits, which are in order, laid over it.
@@ -186,96 +180,27 @@ impl Fields {
         overlay
     }
 
-    /// One text of these fields and the edits, which are in order.
-    fn rewritten(&self, edits: &[(&str, Option<&str>)]) -> Self {
-        let added: usize = edits
+    /// These fields and the edits, which are in order, in one piece.
+    fn repacked(&self, edits: &[(&str, Option<&str>)]) -> Packed {
+        let added = edits
             .iter()
-            .map(|(name, value)| name.len() + value.map_or(0, str::len))
-            .sum();
-        let mut writer =
-            Writer::with_capacity(self.text.len() + added, self.ends.len() + edits.len());
+            .map(|(name, value)| name.len() + value.map_or(0, str::len));
+        let bytes = self.packed.text_bytes() + added.sum::<usize>();
+        let mut packer = Packer::with_capacity(bytes, self.packed.len() + edits.len());
         let mut edits = edits.iter().peekable();
         for (name, value) in self.iter() {
             while let Some((edited, value)) = edits.next_if(|(edited, _)| *edited < name) {
-                writer.push(edited, *value);
+                packer.push(edited, *value);
             }
             match edits.next_if(|(edited, _)| *edited == name) {
-                Some((_, value)) => writer.push(name, *value),
-                None => writer.push(name, Some(value)),
+                Some((_, value)) => packer.push(name, *value),
+                None => packer.push(name, Some(value)),
             }
         }
         for (name, value) in edits {
-            writer.push(name, *value);
+            packer.push(name, *value);
         }
-        writer.finish()
-    }
-
-    fn base_place(&self, name: &str) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.ends.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let (middle_name, _) = self.base_field(middle).unwrap_or_default();
-            match middle_name.cmp(name) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(middle),
-            }
-        }
-        Err(low)
-    }
-
-    fn base_field(&self, place: usize) -> Option<(&str, &str)> {
-        let start = match place {
-            0 => 0,
-            _ => self.ends.get(place - 1)?.value as usize,
-        };
-        let ends = self.ends.get(place)?;
-        let name = self.text.get(start..ends.name as usize)?;
-        let value = self.text.get(ends.name as usize..ends.value as usize)?;
-        Some((name, value))
-    }
-}
-
-/// Writes fields that come in the order of their names into one text.
-struct Writer {
-    text: String,
-    ends: Vec<Ends>,
-}
-
-impl Writer {
-    fn with_capacity(bytes: usize, fields: usize) -> Self {
-        Self {
-            text: String::with_capacity(bytes),
-            ends: Vec::with_capacity(fields),
-        }
-    }
-
-    fn push(&mut self, name: &str, value: Option<&str>) {
-        let Some(value) = value else { return };
-        self.text.push_str(name);
-        let name = self.end();
-        self.text.push_str(value);
-        let value = self.end();
-        self.ends.push(Ends { name, value });
-    }
-
-    /// Records are limited to far less than the four gigabytes at which this saturates.
-    fn end(&self) -> u32 {
-        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
-    }
-
-    fn finish(self) -> Fields {
-        Fields {
-            text: self.text.into(),
-            ends: self.ends.into(),
-            overlay: None,
-        }
-    }
-}
-
-impl Default for Fields {
-    fn default() -> Self {
-        Writer::with_capacity(0, 0).finish()
+        packer.finish()
     }
 }
 
@@ -357,7 +282,7 @@ mod tests {
             .map(|name| (name.as_str(), value.as_str()))
             .collect();
         let changed = fields.with([("key7", Some("1"))]);
-        assert!(Arc::ptr_eq(&fields.text, &changed.text));
+        assert!(fields.packed.shares_with(&changed.packed));
         assert_eq!(changed.get("key7"), Some("1"));
         assert_eq!(changed.get("key8"), Some(value.as_str()));
     }

@@ -5,6 +5,7 @@ mod codec;
 mod fields;
 mod lifetime;
 mod names;
+mod packed;
 
 pub use client::Client;
 pub use fields::Fields;
