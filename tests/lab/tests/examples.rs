@@ -1,0 +1,253 @@
+//! Every example, built and started, and tried by the commands in its first lines.
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::LazyLock,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use support::{PATIENCE, Server};
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+const NAMES: [&str; 6] = ["counter", "grpc", "hyper", "login", "typed", "websocket"];
+
+/// The programs of the examples, by name.
+static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
+    let packages = NAMES.map(|name| format!("--package=example-{name}"));
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--bins", "--message-format=json"])
+        .args(packages)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let programs = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        let program = message["executable"].as_str()?;
+        let name = message["target"]["name"].as_str()?;
+        Some((name.to_owned(), PathBuf::from(program)))
+    });
+    programs.collect()
+});
+
+/// A running example, and an empty folder to try it in.
+struct Example {
+    server: Server,
+    commands: Vec<String>,
+    folder: PathBuf,
+}
+
+impl Example {
+    async fn start(name: &str) -> Self {
+        let program = tokio::task::spawn_blocking(|| &*PROGRAMS).await.unwrap();
+        let program = &program[&format!("example-{name}")];
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let server = Server::start(program, &[("ADDR", "127.0.0.1:0")]).await;
+        Self {
+            commands: commands(name, &server.address),
+            server,
+            folder,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address)
+    }
+
+    /// Runs a command, and gives what it prints until it ends or `enough` is printed.
+    async fn run(&self, command: &str, enough: Option<&str>) -> String {
+        let mut child = tokio::process::Command::new("sh")
+            .args(["-c", &format!("exec {command}")])
+            .current_dir(&self.folder)
+            .env("no_proxy", "*")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut text = Vec::new();
+        let read = async {
+            while stdout.read_buf(&mut text).await.unwrap() > 0 {
+                let printed = String::from_utf8_lossy(&text);
+                if enough.is_some_and(|enough| printed.contains(enough)) {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// What curl prints, with the cookies of the commands before it.
+    async fn curl(&self, arguments: &str) -> String {
+        let command = format!("curl --silent --cookie-jar jar --cookie jar {arguments}");
+        self.run(&command, None).await
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The curl commands in the first lines of an example, for a server at this address.
+fn commands(name: &str, address: &str) -> Vec<String> {
+    let path = format!(
+        "{}/../../examples/{name}/src/main.rs",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let source = fs::read_to_string(path).unwrap();
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    assert!(text.contains(&format!("Run: `cargo run -p example-{name}`")));
+    assert!(text.contains("Try: "));
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| code.starts_with("curl "))
+        .map(|code| code.replace("127.0.0.1:3000", address))
+        .collect()
+}
+
+#[tokio::test]
+async fn counter_and_hyper_count_visits() {
+    for name in ["counter", "hyper"] {
+        let example = Example::start(name).await;
+        let [command] = &example.commands[..] else {
+            panic!("{:?}", example.commands);
+        };
+        for visit in 1..=3 {
+            let printed = example.run(command, None).await;
+            assert_eq!(printed, format!("visits: {visit}\n"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn login_signs_in_and_out_everywhere() {
+    let example = Example::start("login").await;
+    let [sign_in, home] = &example.commands[..] else {
+        panic!("{:?}", example.commands);
+    };
+    let page = example.run(sign_in, None).await;
+    assert!(page.contains("Signed in as ada"), "{page}");
+    let page = example.run(home, None).await;
+    assert!(page.contains("(this one)"), "{page}");
+
+    let elsewhere = sign_in.replace(" jar", " other-jar");
+    let page = example.run(&elsewhere, None).await;
+    assert_eq!(page.matches("<li>").count(), 2, "{page}");
+    let everywhere = example.url("/logout-everywhere");
+    let page = example
+        .curl(&format!("--location --data '' {everywhere}"))
+        .await;
+    assert!(page.contains("Password"), "{page}");
+    let page = example.run(&home.replace(" jar", " other-jar"), None).await;
+    assert!(page.contains("Password"), "{page}");
+
+    example.run(sign_in, None).await;
+    let logout = example.url("/logout");
+    let page = example
+        .curl(&format!("--location --data '' {logout}"))
+        .await;
+    assert!(page.contains("Password"), "{page}");
+    for user in ["ada", "nobody"] {
+        let login = example.url("/login");
+        let arguments =
+            format!("--write-out '%{{http_code}}' --data 'user={user}&password=x' {login}");
+        let page = example.curl(&arguments).await;
+        assert!(
+            page.contains("No such user") && page.ends_with("401"),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn typed_keeps_a_struct_and_shows_its_notice_once() {
+    let example = Example::start("typed").await;
+    let [save] = &example.commands[..] else {
+        panic!("{:?}", example.commands);
+    };
+    let page = example.run(save, None).await;
+    assert!(page.contains("Saved, Ada."), "{page}");
+    let page = example.curl(&example.url("/")).await;
+    assert!(!page.contains("Saved"), "{page}");
+    assert!(
+        page.contains("value=\"Ada\"") && page.contains("color-scheme: dark"),
+        "{page}"
+    );
+    let hostile = example.url("/");
+    let page = example
+        .curl(&format!(
+            "--location --data 'name=<b>&theme=light' {hostile}"
+        ))
+        .await;
+    assert!(page.contains("Saved, &lt;b&gt;."), "{page}");
+}
+
+#[tokio::test]
+async fn websocket_saves_what_the_events_show() {
+    let example = Example::start("websocket").await;
+    let [events] = &example.commands[..] else {
+        panic!("{:?}", example.commands);
+    };
+    let page = example.curl(&example.url("/")).await;
+    assert!(page.contains("new WebSocket("), "{page}");
+    let jar = fs::read_to_string(example.folder.join("jar")).unwrap();
+    let token = jar.split_whitespace().last().unwrap();
+
+    let url = format!("ws://{}/notes", example.server.address);
+    let mut request = url.into_client_request().unwrap();
+    let cookie = format!("id={token}").parse().unwrap();
+    request.headers_mut().insert("cookie", cookie);
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    for count in ["1", "2"] {
+        socket.send(Message::text("note")).await.unwrap();
+        let answer = socket.next().await.unwrap().unwrap();
+        assert_eq!(answer.to_text().unwrap(), count);
+    }
+    let printed = example.run(events, Some("data: 2\n")).await;
+    assert!(printed.contains("data: 2\n"), "{printed}");
+}
+
+#[tokio::test]
+async fn grpc_client_keeps_its_token() {
+    let example = Example::start("grpc").await;
+    let output = tokio::process::Command::new(&PROGRAMS["client"])
+        .env("ADDR", &example.server.address)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output).await;
+    let output = output.unwrap().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(printed, "visits: 1\nvisits: 2\nvisits: 3\n");
+}
+
+#[test]
+fn no_example_is_left_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let mut found: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, NAMES);
+}
