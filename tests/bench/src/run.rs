@@ -1,0 +1,41 @@
+//! The benchmark from its arguments to its exit code: [`run`].
+
+use std::process::ExitCode;
+
+use crate::{count::Counts, report::Results, sweep, target, timing, workers};
+
+/// Measures and prints. `count_program` is the program that counts allocations.
+///
+/// Fails only if it is asked to check, and a target was missed.
+#[must_use]
+pub fn run(count_program: &str) -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let asked = |name: &str| arguments.iter().any(|argument| argument == name);
+    let known = ["--bench", "--quick", "--many", "--check"];
+    if let Some(unknown) = arguments.iter().find(|name| !known.contains(&&***name)) {
+        println!("{unknown} is not known: pass --quick, --many or --check");
+        return ExitCode::FAILURE;
+    }
+    // `cargo bench` says so; `cargo test --benches` does not, and tests are not timed.
+    let quick = asked("--quick") || !asked("--bench");
+    let many = asked("--many") && !quick;
+
+    let mut results = Results {
+        counts: Counts::ask(count_program, many),
+        ..Results::default()
+    };
+    if !quick {
+        results.times = timing::measure();
+    }
+    if many {
+        results.throughputs = workers::measure();
+        results.waits = sweep::measure();
+    }
+    println!("{results}");
+
+    let missed = target::judge(&results).iter().any(|verdict| !verdict.met);
+    if asked("--check") && missed {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
