@@ -66,7 +66,7 @@ fn begin(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Option<W
         touch_due,
         live: state.live.clone(),
         doomed: state.doomed.take(),
-        pending: std::mem::take(&mut state.pending),
+        pending: state.pending.take(),
         sign_in: state.sign_in.take(),
         remember: state.remember.take(),
         rotate: std::mem::take(&mut state.rotate),
@@ -84,6 +84,7 @@ fn late(moment: Moment) -> Result<(), Error> {
 
 async fn carry_out(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error> {
     let manager = exchange.manager();
+    work.freshen()?;
     match work.plan {
         Plan::Nothing | Plan::Drop => Ok(Outcome::Gone),
         Plan::Touch => work.touch(manager).await,
@@ -168,6 +169,7 @@ fn settle(
 fn keep(state: &mut State, live: Option<Live>, destroyed: u32) {
     if state.destroyed == destroyed {
         state.live = live;
+        state.pending.outdate();
     } else {
         state.doomed = live.map(|live| live.id).or(state.doomed);
     }

@@ -70,6 +70,13 @@ impl Work {
         self.plan != Plan::Touch && self.plan != Plan::Destroy
     }
 
+    /// Computes anew what was computed from another record than the one that it is written to.
+    pub(super) fn freshen(&mut self) -> Result<(), Error> {
+        let none = Fields::default();
+        let fields = self.live.as_ref().map(|live| &live.record.fields);
+        self.pending.freshen(fields.unwrap_or(&none))
+    }
+
     /// Gives back what could not be written, to be tried again.
     pub(super) fn put_back(self, state: &mut State) {
         state.pending.put_back(self.pending);

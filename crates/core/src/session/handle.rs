@@ -143,6 +143,7 @@ impl Session {
             state.gone = true;
         }
         state.live = fresh;
+        state.pending.outdate();
         if state.gone {
             Err(ErrorKind::Gone.into())
         } else {
@@ -249,8 +250,7 @@ impl Session {
                 continue;
             }
             self.check_size(&state, &name, &json)?;
-            // Without a session there is nobody to be slower than.
-            let operation = if state.live.is_none() || state.pending.determines(&name) {
+            let operation = if state.pending.determines(&name) {
                 Operation::Set(json)
             } else {
                 let again = move |json: Option<&str>| {
@@ -302,7 +302,7 @@ impl Session {
         let mut state = self.exchange.state();
         if state.live.is_none() {
             // Nothing is stored, so nothing needs to be removed from the store.
-            state.pending = super::Pending::default();
+            state.pending.take();
         } else {
             state.pending.clear();
         }

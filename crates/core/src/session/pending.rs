@@ -18,8 +18,11 @@ pub(crate) struct Pending {
     operations: Vec<(Cow<'static, str>, Operation)>,
     /// The names whose stored values the request has read, by their digests.
     read: SmallVec<[u64; 4]>,
-    /// Grows with every operation, so that a value can be computed without a lock.
+    /// Grows with everything that a value could have been computed from, so that it can be computed
+    /// without a lock.
     generation: u64,
+    /// Whether updates were computed from something else than what they will be written over.
+    outdated: bool,
 }
 
 pub(crate) enum Operation {
@@ -88,9 +91,37 @@ impl Pending {
         self.clear = true;
     }
 
+    /// Takes all operations out.
+    pub(crate) fn take(&mut self) -> Self {
+        let generation = self.generation + 1;
+        std::mem::replace(
+            self,
+            Self {
+                generation,
+                ..Self::default()
+            },
+        )
+    }
+
+    /// Says that the session has another record than the one that values were computed from.
+    pub(crate) fn outdate(&mut self) {
+        self.generation += 1;
+        self.outdated |= self.has_updates();
+    }
+
+    /// Computes outdated updates anew, on the record that they are to be written over.
+    pub(crate) fn freshen(&mut self, fields: &Fields) -> Result<(), Error> {
+        if std::mem::take(&mut self.outdated) {
+            self.recompute(fields)?;
+        }
+        Ok(())
+    }
+
     /// Takes up again what could not be committed; what was written since comes after it.
     pub(crate) fn put_back(&mut self, mut earlier: Self) {
-        let later = std::mem::take(self);
+        let later = self.take();
+        // It was computed as if the earlier had not been.
+        earlier.outdated |= later.outdated || later.has_updates();
         if later.clear {
             earlier.clear();
         }
@@ -152,28 +183,32 @@ impl Pending {
     /// that others wrote after this request had read them, and that it now overwrites.
     pub(crate) fn replay(&mut self, before: &Fields, fresh: &Fields) -> Result<usize, Error> {
         let mut lost = 0;
-        for place in 0..self.operations.len() {
-            let (earlier, rest) = self.operations.split_at_mut(place);
-            let [(name, operation), ..] = rest else { break };
-            match operation {
-                Operation::Set(_) => {
-                    let changed = before.get(name) != fresh.get(name);
-                    lost += usize::from(changed && self.read.contains(&digest(name)));
-                }
-                Operation::Remove => {}
-                Operation::Update(update, value) => {
-                    let own = earlier.iter().rfind(|(written, _)| written == name);
-                    *value = match own {
-                        Some((_, operation)) => update(operation.value())?,
-                        None if self.clear => update(None)?,
-                        None => update(fresh.get(name))?,
-                    };
-                }
+        for (name, operation) in &self.operations {
+            if let Operation::Set(_) = operation {
+                let changed = before.get(name) != fresh.get(name);
+                lost += usize::from(changed && self.read.contains(&digest(name)));
             }
         }
+        self.recompute(fresh)?;
         // The request now knows what it overwrites.
         self.read.clear();
         Ok(lost)
+    }
+
+    fn recompute(&mut self, fields: &Fields) -> Result<(), Error> {
+        for place in 0..self.operations.len() {
+            let (earlier, rest) = self.operations.split_at_mut(place);
+            let [(name, Operation::Update(update, value)), ..] = rest else {
+                continue;
+            };
+            let own = earlier.iter().rfind(|(written, _)| written == name);
+            *value = match own {
+                Some((_, operation)) => update(operation.value())?,
+                None if self.clear => update(None)?,
+                None => update(fields.get(name))?,
+            };
+        }
+        Ok(())
     }
 }
 
@@ -271,6 +306,29 @@ mod tests {
         set(&mut pending, "a", "5");
         assert!(!pending.sets_what_it_read());
         assert_eq!(pending.replay(&before, &fresh).unwrap(), 0);
+    }
+
+    #[test]
+    fn updates_are_computed_anew_after_what_was_put_back() {
+        let mut earlier = Pending::default();
+        increment(&mut earlier, "a", None);
+        let mut pending = Pending::default();
+        increment(&mut pending, "a", None);
+        pending.put_back(earlier);
+        pending.freshen(&Fields::default()).unwrap();
+        assert_eq!(edits(&pending), [("a".into(), Some("2".into()))]);
+    }
+
+    #[test]
+    fn updates_are_computed_anew_on_another_record() {
+        let mut pending = Pending::default();
+        increment(&mut pending, "a", Some("1"));
+        let generation = pending.generation();
+        pending.outdate();
+        assert_ne!(pending.generation(), generation);
+        let fresh: Fields = [("a", "10")].into_iter().collect();
+        pending.freshen(&fresh).unwrap();
+        assert_eq!(edits(&pending), [("a".into(), Some("11".into()))]);
     }
 
     #[test]

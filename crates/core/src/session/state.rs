@@ -124,7 +124,7 @@ impl State {
 
     /// Forgets what was written; the session in the store stays as it is.
     pub(crate) fn discard(&mut self) {
-        self.pending = Pending::default();
+        self.pending.take();
         self.sign_in = None;
         self.remember = None;
         self.rotate = false;
