@@ -141,7 +141,7 @@ fn settle(
             Ok(())
         }
         Ok(Outcome::Gone) => {
-            state.live = None;
+            state.end();
             // After a sign-out that came too late, the request may begin a new session.
             state.gone = work.plan != Plan::Destroy;
             if work.has_changes() {

@@ -141,6 +141,7 @@ impl Session {
         }
         if fresh.is_none() {
             state.gone = true;
+            state.end();
         }
         state.live = fresh;
         state.pending.outdate();

@@ -131,6 +131,13 @@ impl State {
         self.doomed = None;
     }
 
+    /// Says that the session has ended otherwise than by this request: what was to be told of it,
+    /// such as a token that an earlier commit made, opens nothing and could displace a newer one.
+    pub(crate) fn end(&mut self) {
+        self.live = None;
+        self.message = None;
+    }
+
     /// Marks the session to be removed. What is written from now on goes into a new one.
     pub(crate) fn destroy(&mut self) {
         let doomed = self.doomed.take();
