@@ -77,13 +77,17 @@ impl Work {
         self.pending.freshen(fields.unwrap_or(&none))
     }
 
-    /// Gives back what could not be written, to be tried again.
+    /// Gives back what could not be written, to be tried again: if the handler destroyed the session
+    /// meanwhile, only that a session before it is to be removed.
     pub(super) fn put_back(self, state: &mut State) {
+        state.doomed = state.doomed.or(self.doomed);
+        if state.destroyed != self.destroyed {
+            return;
+        }
         state.pending.put_back(self.pending);
         state.sign_in = state.sign_in.take().or(self.sign_in);
         state.remember = state.remember.or(self.remember);
         state.rotate |= self.rotate;
-        state.doomed = state.doomed.or(self.doomed);
     }
 
     /// Moves the idle deadline.
