@@ -27,11 +27,20 @@ pub(crate) async fn execute(exchange: Arc<Exchange>, moment: Moment) -> Result<(
     let _turn = exchange.turn().await;
     // The response and this commit hold the exchange; whoever else does may go on with the session.
     let observed = moment == Moment::Save || Arc::strong_count(&exchange) > 2;
-    let Some(mut work) = begin(&exchange, moment, observed)? else {
+    let outcome = commit(&exchange, moment, observed).await;
+    if moment == Moment::Response {
+        // From here on the handles of this request have no say in the head.
+        exchange.state().phase = Phase::HeadSent;
+    }
+    outcome
+}
+
+async fn commit(exchange: &Exchange, moment: Moment, observed: bool) -> Result<(), Error> {
+    let Some(mut work) = begin(exchange, moment, observed)? else {
         return Ok(());
     };
-    let outcome = carry_out(&exchange, &mut work).await;
-    settle(&exchange, moment, work, outcome)
+    let outcome = carry_out(exchange, &mut work).await;
+    settle(exchange, moment, work, outcome)
 }
 
 /// Takes out of the state what is to be written. What handlers write meanwhile is for the next

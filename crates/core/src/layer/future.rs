@@ -11,10 +11,10 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use crate::{
-    Error, Plan,
+    Error,
     commit::{Commit, Moment},
     response,
-    session::{Exchange, Phase},
+    session::Exchange,
 };
 
 pin_project! {
@@ -56,15 +56,11 @@ where
             if !this.exchange.was_accessed() {
                 return Poll::Ready(Ok(response));
             }
-            match end_of_handler(this.exchange, &response) {
-                Plan::Nothing => {
-                    return Poll::Ready(Ok(finish(response, this.exchange, Ok(()), *this.is_grpc)));
-                }
-                _ => {
-                    let commit = Commit::new(Arc::clone(this.exchange), Moment::Response);
-                    *this.committing = Some((commit, Some(response)));
-                }
+            if !end_of_handler(this.exchange, &response) {
+                return Poll::Ready(Ok(finish(response, this.exchange, Ok(()), *this.is_grpc)));
             }
+            let commit = Commit::new(Arc::clone(this.exchange), Moment::Response);
+            *this.committing = Some((commit, Some(response)));
         }
         let Some((commit, response)) = this.committing else {
             return Poll::Pending;
@@ -78,14 +74,14 @@ where
     }
 }
 
-/// What is to be committed. From now on the handles of this request have no say in the head.
-fn end_of_handler<Body>(exchange: &Exchange, response: &Response<Body>) -> Plan {
+/// Whether anything is to be committed.
+fn end_of_handler<Body>(exchange: &Exchange, response: &Response<Body>) -> bool {
     if let Some(discard) = &exchange.manager().settings().discard
         && discard(response.status())
     {
         exchange.state().discard();
     }
-    exchange.plan_response()
+    exchange.needs_commit()
 }
 
 /// Gives the response its session's headers, or replaces it where the commit failed.
@@ -97,7 +93,6 @@ fn finish<Body: Default>(
 ) -> Response<Body> {
     let (message, transport) = {
         let mut state = exchange.state();
-        state.phase = Phase::HeadSent;
         (state.message.take(), state.transport)
     };
     let manager = exchange.manager();

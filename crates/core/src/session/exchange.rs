@@ -118,18 +118,24 @@ impl Exchange {
         }
     }
 
-    /// What the end of the request has to do in the store.
-    pub(crate) fn plan_response(&self) -> Plan {
-        let state = self.state();
-        if state.failure.is_some() {
-            // The commit reports it.
-            return Plan::Drop;
-        }
+    /// Whether the end of the request has to wait for the store: to write, or for what one of its
+    /// handles has begun and the client must hear of. If not, the head is as good as sent.
+    pub(crate) fn needs_commit(&self) -> bool {
+        // While it is held, no other handle begins a commit.
+        let Ok(_turn) = self.turn.try_lock() else {
+            return true;
+        };
+        let mut state = self.state();
         let touch_due = state
             .live
             .as_ref()
             .is_some_and(|live| self.manager.is_touch_due(live, &state));
-        state.plan(touch_due)
+        // The commit reports a failure.
+        let needs = state.failure.is_some() || state.plan(touch_due) != Plan::Nothing;
+        if !needs {
+            state.phase = Phase::HeadSent;
+        }
+        needs
     }
 }
 
