@@ -190,6 +190,12 @@ impl SessionCookie {
         })
     }
 
+    /// Whether a `Set-Cookie` line sets this cookie.
+    pub(crate) fn is_set_by(&self, line: &[u8]) -> bool {
+        let pair = line.split(|byte| *byte == b';').next().unwrap_or_default();
+        self.values_in(pair).next().is_some()
+    }
+
     /// The `Set-Cookie` line that tells a browser.
     pub(crate) fn line(&self, message: Message) -> String {
         let mut line = String::with_capacity(self.name.len() + self.attributes.len() + 64);

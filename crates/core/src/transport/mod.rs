@@ -132,10 +132,11 @@ impl Transport {
                     Message::Keep { token, .. } => format!("Bearer {}", token.expose()),
                     Message::Forget => String::new(),
                 };
-                headers.extend(secret(value).map(|value| (AUTHORIZATION, value)));
+                insert(headers, AUTHORIZATION, value);
             }
             Carrier::Cookie(cookie) => {
                 if let Some(value) = secret(cookie.line(message)) {
+                    drop_lines_of(cookie, headers);
                     headers.append(SET_COOKIE, value);
                 }
             }
@@ -144,9 +145,28 @@ impl Transport {
                     Message::Keep { token, .. } => token.expose().to_owned(),
                     Message::Forget => String::new(),
                 };
-                headers.extend(secret(value).map(|value| (name.clone(), value)));
+                insert(headers, name.clone(), value);
             }
         }
+    }
+}
+
+/// Takes out what the handler set by the name of the session cookie: a response has one line of each
+/// name (RFC 6265bis, 4.1.1).
+fn drop_lines_of(cookie: &SessionCookie, headers: &mut HeaderMap) {
+    let lines = headers.get_all(SET_COOKIE);
+    if !lines.iter().any(|line| cookie.is_set_by(line.as_bytes())) {
+        return;
+    }
+    let others = lines.iter().filter(|line| !cookie.is_set_by(line.as_bytes()));
+    let others: Vec<HeaderValue> = others.cloned().collect();
+    headers.remove(SET_COOKIE);
+    headers.extend(others.into_iter().map(|line| (SET_COOKIE, line)));
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Some(value) = secret(value) {
+        headers.insert(name, value);
     }
 }
 
