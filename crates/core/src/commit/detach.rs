@@ -50,10 +50,14 @@ impl Future for Commit {
         let Self::Detached(task) = &mut *self else {
             return Poll::Pending;
         };
-        // The task ends early only if the runtime shuts down, or if an update function panics on
-        // its replay.
-        let outcome = ready!(Pin::new(task).poll(context));
-        Poll::Ready(outcome.unwrap_or_else(|_| Err(ErrorKind::Unavailable.into())))
+        Poll::Ready(match ready!(Pin::new(task).poll(context)) {
+            Ok(outcome) => outcome,
+            // An update function panicked on its replay: so does the request, as it would have
+            // without the task.
+            Err(end) if end.is_panic() => std::panic::resume_unwind(end.into_panic()),
+            // The runtime shuts down.
+            Err(_) => Err(ErrorKind::Unavailable.into()),
+        })
     }
 }
 
