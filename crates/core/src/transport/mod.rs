@@ -158,7 +158,9 @@ fn drop_lines_of(cookie: &SessionCookie, headers: &mut HeaderMap) {
     if !lines.iter().any(|line| cookie.is_set_by(line.as_bytes())) {
         return;
     }
-    let others = lines.iter().filter(|line| !cookie.is_set_by(line.as_bytes()));
+    let others = lines
+        .iter()
+        .filter(|line| !cookie.is_set_by(line.as_bytes()));
     let others: Vec<HeaderValue> = others.cloned().collect();
     headers.remove(SET_COOKIE);
     headers.extend(others.into_iter().map(|line| (SET_COOKIE, line)));

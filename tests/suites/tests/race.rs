@@ -1,0 +1,29 @@
+//! The race suite on the stores that need no server.
+
+mod memory {
+    tower_keep_tests::race_suite!(tower_keep::MemoryStore::new());
+}
+
+mod memory_boxed {
+    tower_keep_tests::race_suite!(
+        Box::new(tower_keep::MemoryStore::new()) as Box<dyn tower_keep::Store>
+    );
+}
+
+/// Every answer comes late, so that commits are detached and calls of several requests meet.
+mod memory_slow {
+    use tower_keep_tests::{Fault, Faulty};
+
+    fn slow() -> Faulty<tower_keep::MemoryStore> {
+        let store = Faulty::new(tower_keep::MemoryStore::new());
+        store.everywhere(&Fault::Yields(2));
+        store
+    }
+
+    tower_keep_tests::race_suite!(slow());
+}
+
+/// What the other suites use where time must stand still.
+mod clocked {
+    tower_keep_tests::race_suite!(tower_keep_tests::ClockedStore::new());
+}
