@@ -40,8 +40,7 @@ impl ClockedStore {
         live.map(|(id, record)| (*id, Arc::clone(record))).collect()
     }
 
-    /// The one live record.
-    #[must_use]
+    /// The one live record; there must be one and no other.
     pub fn only(&self) -> (SessionId, Arc<Record>) {
         let live = self.live();
         assert_eq!(live.len(), 1, "sessions in the store");

@@ -76,7 +76,7 @@ pub async fn late_requests_after_a_login_leave_the_new_cookie(store: Shared) {
 }
 
 /// All orders of some items (Heap's algorithm).
-pub(crate) fn for_each_order<T: Clone>(items: &[T], visit: &mut dyn FnMut(&[T])) {
+pub fn for_each_order<T: Clone>(items: &[T], visit: &mut dyn FnMut(&[T])) {
     fn go<T>(items: &mut [T], count: usize, visit: &mut dyn FnMut(&[T])) {
         if count <= 1 {
             visit(items);
