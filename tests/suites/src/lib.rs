@@ -15,9 +15,9 @@ pub mod capture;
 pub mod clocked;
 pub mod faulty;
 pub mod gate;
-pub mod tcp;
-// pub mod interleave;
+pub mod interleave;
 pub mod race;
+pub mod tcp;
 pub mod visit;
 
 pub use capture::Captured;
