@@ -1,8 +1,11 @@
 //! What all handles of one request share: [`Exchange`].
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -19,7 +22,6 @@ pub(crate) type Presented = SmallVec<[(u8, HeaderValue); 1]>;
 ///
 /// The layer makes one for every request, so it holds what costs nothing to hold: the header
 /// values are counted references to the request's bytes, and nothing is parsed.
-#[derive(Debug)]
 pub(crate) struct Exchange {
     manager: Arc<Manager>,
     presented: Presented,
@@ -136,6 +138,17 @@ impl Exchange {
             state.phase = Phase::HeadSent;
         }
         needs
+    }
+}
+
+/// Leaves out the values of the headers, which hold the token.
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("client", &self.client)
+            .field("accessed", &self.accessed)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
