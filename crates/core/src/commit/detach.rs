@@ -24,7 +24,10 @@ pub(crate) enum Commit {
 
 impl Commit {
     pub(crate) fn new(exchange: Arc<Exchange>, moment: Moment) -> Self {
-        Self::Begun(Some(Box::pin(execute(exchange, moment))))
+        // The response and this commit hold the exchange; whoever else does may go on with the
+        // session. Nobody who does not by now will, but the response may be dropped.
+        let observed = moment == Moment::Save || Arc::strong_count(&exchange) > 2;
+        Self::Begun(Some(Box::pin(execute(exchange, moment, observed))))
     }
 }
 

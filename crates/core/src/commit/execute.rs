@@ -23,10 +23,12 @@ pub(crate) enum Moment {
 }
 
 /// Commits what a request has written so far.
-pub(crate) async fn execute(exchange: Arc<Exchange>, moment: Moment) -> Result<(), Error> {
+pub(crate) async fn execute(
+    exchange: Arc<Exchange>,
+    moment: Moment,
+    observed: bool,
+) -> Result<(), Error> {
     let _turn = exchange.turn().await;
-    // The response and this commit hold the exchange; whoever else does may go on with the session.
-    let observed = moment == Moment::Save || Arc::strong_count(&exchange) > 2;
     let outcome = commit(&exchange, moment, observed).await;
     if moment == Moment::Response {
         // From here on the handles of this request have no say in the head.
