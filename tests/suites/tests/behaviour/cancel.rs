@@ -8,7 +8,7 @@ use std::{
 };
 
 use tower_keep::{Record, Session, SessionId, SessionLayer};
-use tower_keep_tests::{Call, ClockedStore, Fault, Faulty, Jar, Visit, faulty::give_way};
+use tower_keep_tests::{Call, ClockedStore, Fault, Faulty, Gate, Jar, Visit, faulty::give_way};
 
 use crate::minutes;
 
@@ -248,4 +248,51 @@ async fn load_that_was_dropped_is_begun_anew_by_the_next_extractor() {
                 Ok::<_, std::convert::Infallible>(axum::response::Response::default())
             });
     visit.await.unwrap();
+}
+
+/// The client disconnects while the end of the request waits for a save of a task that the handler
+/// left behind. The task goes on with the session, and ends it.
+#[tokio::test]
+async fn task_that_outlives_a_dropped_response_still_ends_the_session() {
+    let store = Faulty::new(ClockedStore::new());
+    let layer = SessionLayer::builder(store.clone()).build().unwrap();
+    let jar = Jar::signed_in(&layer, "ada").await;
+    let saving = Gate::new();
+    store.next(Call::Apply, Fault::Parks(saving.clone()));
+    let dropped = Gate::new();
+    let (inside, after) = (saving.clone(), dropped.clone());
+    let (give, task) = tokio::sync::oneshot::channel();
+    let visit = Visit::to(&layer).with(&jar);
+    let response = visit.spawn(async move |session: Session| {
+        let task = tokio::spawn({
+            let session = session.clone();
+            async move {
+                session.insert("a", 1).unwrap();
+                session.save().await.unwrap();
+                after.pass().await;
+                session.destroy();
+                session.save().await.unwrap();
+            }
+        });
+        inside.arrived(1).await;
+        session.insert("b", 1).unwrap();
+        give.send(task).unwrap();
+    });
+    let task = task.await.unwrap();
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    response.abort();
+    assert!(response.await.is_err());
+    saving.open(1);
+    dropped.arrived(1).await;
+    while store.count(Call::Apply) < 2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    dropped.open(1);
+    task.await.unwrap();
+    assert!(store.inner().live().is_empty(), "it was signed out");
 }
