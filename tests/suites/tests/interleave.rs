@@ -1,5 +1,7 @@
 //! Random interleavings of requests, held to the model.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

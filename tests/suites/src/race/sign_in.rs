@@ -84,7 +84,7 @@ pub fn for_each_order<T: Clone>(items: &[T], visit: &mut dyn FnMut(&[T])) {
         }
         for place in 0..count {
             go(items, count - 1, visit);
-            let other = if count % 2 == 0 { place } else { 0 };
+            let other = if count.is_multiple_of(2) { place } else { 0 };
             items.swap(other, count - 1);
         }
     }

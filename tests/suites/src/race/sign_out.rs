@@ -8,8 +8,11 @@ use tower_keep::{Session, SessionLayer};
 use super::{Shared, layer, record};
 use crate::{Call, Fault, Faulty, Gate, Jar, Visit, rounds, visit::our_cookies};
 
+/// What a handler does with its session.
+type Act = fn(&Session);
+
 /// What a request in flight does, and the status that it answers.
-const IN_FLIGHT: [(fn(&Session), StatusCode); 6] = [
+const IN_FLIGHT: [(Act, StatusCode); 6] = [
     (|session| drop(session.keys()), StatusCode::OK),
     (
         |session| session.insert("a", 1).unwrap(),
