@@ -12,9 +12,13 @@ use crate::{RandomnessError, StoreError, StoreErrorKind};
 /// tonic it is a `Status` (feature `tonic`). Its text and its sources hold no token and no value of
 /// a field.
 #[derive(Clone, Debug)]
-pub struct Error {
+pub struct Error(Arc<Cause>);
+
+/// Behind one pointer, so that the results of what goes well stay small.
+#[derive(Debug)]
+struct Cause {
     kind: ErrorKind,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 /// What kind of trouble a session has.
@@ -54,14 +58,21 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    pub(crate) const fn new(kind: ErrorKind) -> Self {
-        Self { kind, source: None }
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self(Arc::new(Cause { kind, source: None }))
+    }
+
+    fn with_source(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Cause {
+            kind,
+            source: Some(Box::new(source)),
+        }))
     }
 
     /// What kind of trouble it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The status of a response that this error ends.
@@ -70,7 +81,7 @@ impl Error {
     /// 400s; what only the application can mend is 500.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        match self.kind {
+        match self.0.kind {
             ErrorKind::Conflict
             | ErrorKind::Full
             | ErrorKind::Randomness
@@ -100,7 +111,7 @@ impl Error {
 
     /// Whether the call that failed may have been carried out all the same.
     pub(crate) fn is_indeterminate(&self) -> bool {
-        matches!(self.kind, ErrorKind::TimedOut | ErrorKind::Unavailable)
+        matches!(self.0.kind, ErrorKind::TimedOut | ErrorKind::Unavailable)
     }
 }
 
@@ -119,25 +130,19 @@ impl From<StoreError> for Error {
             | StoreErrorKind::Misconfigured
             | StoreErrorKind::Unavailable => ErrorKind::Unavailable,
         };
-        Self {
-            kind,
-            source: Some(Arc::new(error)),
-        }
+        Self::with_source(kind, error)
     }
 }
 
 impl From<RandomnessError> for Error {
     fn from(error: RandomnessError) -> Self {
-        Self {
-            kind: ErrorKind::Randomness,
-            source: Some(Arc::new(error)),
-        }
+        Self::with_source(ErrorKind::Randomness, error)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
+        f.write_str(match self.0.kind {
             ErrorKind::Conflict => {
                 "the session is changed too often at once: try again, or spread the writes"
             }
@@ -174,7 +179,8 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
+        self.0
+            .source
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
     }

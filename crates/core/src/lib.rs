@@ -14,6 +14,7 @@ mod events;
 mod id;
 mod layer;
 mod lookup;
+mod randomness;
 mod record;
 mod response;
 mod session;

@@ -196,7 +196,7 @@ impl Sessions {
         self.manager
             .store()
             .index()
-            .ok_or(Error::from(ErrorKind::Unsupported))
+            .ok_or_else(|| Error::from(ErrorKind::Unsupported))
     }
 
     async fn call<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, Error> {

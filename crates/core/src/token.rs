@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::SessionId;
+use crate::{
+    SessionId,
+    randomness::{self, RANDOM_BYTES},
+};
 
-const RANDOM_BYTES: usize = 24;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The secret that opens a session: 192 random bits from the operating system, as 32 characters of
@@ -32,12 +34,14 @@ impl Token {
 
     /// Draws a token from the operating system's generator.
     ///
+    /// The bits are fetched for a few dozen tokens at once and by thread, and kept for a second at
+    /// most, since asking for them costs more than all else that makes a session.
+    ///
     /// # Errors
     ///
     /// When the operating system has no randomness to give. There is no fallback.
     pub fn random() -> Result<Self, RandomnessError> {
-        let mut random = [0_u8; RANDOM_BYTES];
-        getrandom::fill(&mut random).map_err(RandomnessError)?;
+        let random = randomness::draw().map_err(RandomnessError)?;
         Ok(Self::encode(random))
     }
 
@@ -45,10 +49,11 @@ impl Token {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let characters: [u8; Self::LENGTH] = bytes.try_into().ok()?;
-        characters
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            .then_some(Self(characters))
+        // Without a branch for each character, so that they are looked at all at once.
+        let is_token = characters.iter().fold(true, |so_far, byte| {
+            so_far & (byte.is_ascii_alphanumeric() | (*byte == b'-') | (*byte == b'_'))
+        });
+        is_token.then_some(Self(characters))
     }
 
     /// The digest under which stores keep the session.

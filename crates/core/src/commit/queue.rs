@@ -44,7 +44,7 @@ impl Queue {
         if let Ok(permit) = turn.try_acquire() {
             return Ok(permit);
         }
-        match tokio::time::timeout(limit, turn.acquire()).await {
+        match Box::pin(tokio::time::timeout(limit, turn.acquire())).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ErrorKind::Conflict.into()),
         }
@@ -56,5 +56,5 @@ impl Queue {
 pub(crate) async fn pause(attempt: u32) {
     let ceiling = Duration::from_millis(1 << attempt.min(6)).min(LONGEST_PAUSE);
     let chance = RandomState::new().hash_one(attempt) % 1_000;
-    tokio::time::sleep(ceiling.mul_f64(chance as f64 / 1_000.0)).await;
+    Box::pin(tokio::time::sleep(ceiling.mul_f64(chance as f64 / 1_000.0))).await;
 }

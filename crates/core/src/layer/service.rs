@@ -5,11 +5,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http::{Request, Response, Version};
 use tower_service::Service;
 
 use super::{Manager, ResponseFuture};
-use crate::session::Exchange;
+use crate::{response, session::Exchange};
 
 /// A service whose requests have sessions. [`SessionLayer`](super::SessionLayer) makes it.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ where
         let client = client.map(|find| find(request.headers(), request.extensions()));
         let manager = Arc::clone(&self.manager);
         let exchange = Arc::new(Exchange::of_request(manager, request.headers(), client));
-        let is_grpc = is_grpc(request.headers());
+        let is_grpc = is_grpc(&request);
         request
             .extensions_mut()
             .insert(Handle(Arc::clone(&exchange)));
@@ -54,10 +54,8 @@ where
     }
 }
 
-/// Whether the client speaks gRPC, and so takes a failure as a `grpc-status`.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    !headers.is_empty()
-        && headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
+/// Whether the client speaks gRPC, and so takes a failure as a `grpc-status`. Where this cannot be
+/// told from the request, because a proxy spoke HTTP/1.1 for it, the response tells.
+fn is_grpc<Body>(request: &Request<Body>) -> bool {
+    request.version() == Version::HTTP_2 && response::is_grpc(request.headers())
 }

@@ -27,11 +27,14 @@ const MAX_OVERLAY: usize = 16;
 /// assert_eq!(changed.get("cart"), None);
 /// assert_eq!(fields.get("visits"), Some("3"));
 /// ```
-#[derive(Clone, Default)]
-pub struct Fields {
-    packed: Packed,
-    /// Changes that are not packed yet, in the order of their names.
-    overlay: Option<Arc<Vec<Edit>>>,
+#[derive(Clone)]
+pub struct Fields(Parts);
+
+#[derive(Clone)]
+enum Parts {
+    Packed(Packed),
+    /// A large session, and what was changed since it was packed, in the order of the names.
+    Overlaid(Arc<(Packed, Vec<Edit>)>),
 }
 
 #[derive(Clone)]
@@ -45,23 +48,19 @@ impl Fields {
     /// The value of a field, as JSON text.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        if let Some(overlay) = &self.overlay
-            && let Ok(place) = overlay.binary_search_by(|edit| (*edit.name).cmp(name))
-        {
+        let (packed, overlay) = self.parts();
+        if let Ok(place) = overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
             return overlay[place].value.as_deref();
         }
-        let place = self.packed.place(name).ok()?;
-        Some(text(self.packed.value(place)))
+        let place = packed.place(name).ok()?;
+        Some(text(packed.value(place)))
     }
 
     /// The fields in the order of their names, with their values as JSON text.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut packed = self.packed.iter().peekable();
-        let mut edits = self
-            .overlay
-            .iter()
-            .flat_map(|overlay| overlay.iter())
-            .peekable();
+        let (packed, overlay) = self.parts();
+        let mut packed = packed.iter().peekable();
+        let mut edits = overlay.iter().peekable();
         std::iter::from_fn(move || {
             loop {
                 let edit_comes_first = match (packed.peek(), edits.peek()) {
@@ -94,11 +93,9 @@ impl Fields {
     /// How many fields there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        let Some(overlay) = &self.overlay else {
-            return self.packed.len();
-        };
-        overlay.iter().fold(self.packed.len(), |fields, edit| {
-            let before = usize::from(self.packed.place(&edit.name).is_ok());
+        let (packed, overlay) = self.parts();
+        overlay.iter().fold(packed.len(), |fields, edit| {
+            let before = usize::from(packed.place(&edit.name).is_ok());
             (fields + usize::from(edit.value.is_some())).saturating_sub(before)
         })
     }
@@ -112,21 +109,17 @@ impl Fields {
     /// The bytes of all names and values.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Some(overlay) = &self.overlay else {
-            return self.packed.text_bytes();
-        };
-        overlay
-            .iter()
-            .fold(self.packed.text_bytes(), |bytes, edit| {
-                let before = self.packed.place(&edit.name).map_or(0, |place| {
-                    self.packed.name(place).len() + self.packed.value(place).len()
-                });
-                let after = edit
-                    .value
-                    .as_ref()
-                    .map_or(0, |value| edit.name.len() + value.len());
-                (bytes + after).saturating_sub(before)
-            })
+        let (packed, overlay) = self.parts();
+        overlay.iter().fold(packed.text_bytes(), |bytes, edit| {
+            let before = packed.place(&edit.name).map_or(0, |place| {
+                packed.name(place).len() + packed.value(place).len()
+            });
+            let after = edit
+                .value
+                .as_ref()
+                .map_or(0, |value| edit.name.len() + value.len());
+            (bytes + after).saturating_sub(before)
+        })
     }
 
     /// These fields with some set (`Some`) and some removed (`None`); of two edits of one name the
@@ -146,24 +139,30 @@ impl Fields {
         if edits.is_empty() {
             return self.clone();
         }
-        if self.packed.text_bytes() >= SHARE_FROM_BYTES {
+        let (packed, _) = self.parts();
+        if packed.text_bytes() >= SHARE_FROM_BYTES {
             let overlay = self.overlaid(&edits);
             if overlay.len() <= MAX_OVERLAY {
-                return Self {
-                    overlay: Some(Arc::new(overlay)),
-                    packed: self.packed.clone(),
-                };
+                return Self(Parts::Overlaid(Arc::new((packed.clone(), overlay))));
             }
         }
-        Self {
-            packed: self.repacked(&edits),
-            overlay: None,
+        Self(Parts::Packed(match (&self.0, &*edits) {
+            (Parts::Packed(packed), [(name, value)]) => packed.with(name, *value),
+            _ => self.repacked(&edits),
+        }))
+    }
+
+    /// What is packed, and what lies over it.
+    fn parts(&self) -> (&Packed, &[Edit]) {
+        match &self.0 {
+            Parts::Packed(packed) => (packed, &[]),
+            Parts::Overlaid(parts) => (&parts.0, &parts.1),
         }
     }
 
     /// The overlay with the edits, which are in order, laid over it.
     fn overlaid(&self, edits: &[(&str, Option<&str>)]) -> Vec<Edit> {
-        let mut overlay: Vec<Edit> = self.overlay.as_deref().cloned().unwrap_or_default();
+        let mut overlay = self.parts().1.to_vec();
         for (name, value) in edits {
             let value = value.map(Arc::from);
             match overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
@@ -185,8 +184,8 @@ impl Fields {
         let added = edits
             .iter()
             .map(|(name, value)| name.len() + value.map_or(0, str::len));
-        let bytes = self.packed.text_bytes() + added.sum::<usize>();
-        let mut packer = Packer::with_capacity(bytes, self.packed.len() + edits.len());
+        let fields = self.parts().0.len() + edits.len();
+        let mut packer = Packer::with_capacity(self.bytes() + added.sum::<usize>(), fields);
         let mut edits = edits.iter().peekable();
         for (name, value) in self.iter() {
             while let Some((edited, value)) = edits.next_if(|(edited, _)| *edited < name) {
@@ -201,6 +200,12 @@ impl Fields {
             packer.push(name, *value);
         }
         packer.finish()
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self(Parts::Packed(Packed::default()))
     }
 }
 
@@ -282,7 +287,7 @@ mod tests {
             .map(|name| (name.as_str(), value.as_str()))
             .collect();
         let changed = fields.with([("key7", Some("1"))]);
-        assert!(fields.packed.shares_with(&changed.packed));
+        assert!(fields.parts().0.shares_with(changed.parts().0));
         assert_eq!(changed.get("key7"), Some("1"));
         assert_eq!(changed.get("key8"), Some(value.as_str()));
     }

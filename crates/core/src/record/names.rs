@@ -1,4 +1,6 @@
 //! The names that a record carries: [`LayerName`] and [`UserId`].
+//!
+//! Each is one pointer wide, since every record holds both.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +9,7 @@ use std::{fmt, sync::Arc};
 /// Two layers in one app never share data, even on one store and even if a client swaps their
 /// cookies (CVE-2022-46170).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LayerName(Arc<str>);
+pub struct LayerName(Arc<Box<str>>);
 
 impl LayerName {
     /// The name as text.
@@ -24,7 +26,7 @@ impl LayerName {
 
 impl From<&str> for LayerName {
     fn from(name: &str) -> Self {
-        Self(name.into())
+        Self(Arc::new(name.into()))
     }
 }
 
@@ -43,7 +45,7 @@ impl fmt::Display for LayerName {
 /// assert_eq!(UserId::from("ada").to_string(), "ada");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UserId(Arc<str>);
+pub struct UserId(Arc<Box<str>>);
 
 impl UserId {
     /// The most bytes that a user's id may have; what databases index in one column.
@@ -66,7 +68,7 @@ macro_rules! from_text {
     ($($type:ty),*) => {$(
         impl From<$type> for UserId {
             fn from(id: $type) -> Self {
-                Self(Arc::from(id))
+                Self(Arc::new(Box::from(id)))
             }
         }
     )*};
@@ -76,11 +78,11 @@ macro_rules! from_number {
     ($($type:ty),*) => {$(
         impl From<$type> for UserId {
             fn from(id: $type) -> Self {
-                Self(Arc::from(id.to_string()))
+                Self(Arc::new(id.to_string().into()))
             }
         }
     )*};
 }
 
-from_text!(&str, String, Arc<str>);
+from_text!(&str, String, Box<str>);
 from_number!(i32, i64, u32, u64, u128);

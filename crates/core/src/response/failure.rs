@@ -1,8 +1,15 @@
 //! The response in place of one whose session could not be committed.
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 
 use crate::Error;
+
+/// Whether these are the headers of a message of gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"))
+}
 
 /// The response in place of one whose session could not be committed.
 ///

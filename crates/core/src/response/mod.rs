@@ -4,4 +4,4 @@ mod cache;
 mod failure;
 
 pub(crate) use cache::{forbid_storing, vary};
-pub(crate) use failure::failure;
+pub(crate) use failure::{failure, is_grpc};

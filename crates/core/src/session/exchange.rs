@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -26,8 +23,14 @@ pub(crate) struct Exchange {
     manager: Arc<Manager>,
     presented: Presented,
     client: Option<Client>,
-    /// Whether the request asked for its session in any way, so that the response depends on it.
-    accessed: AtomicBool,
+    /// There once the request has asked for its session in any way, so that the response depends on
+    /// it.
+    asked: OnceLock<Asked>,
+}
+
+/// What a request that asks for its session has more than one that does not.
+#[derive(Default)]
+struct Asked {
     state: Mutex<State>,
     /// Held while the store is asked, so that a request loads and commits one at a time.
     turn: Turn<()>,
@@ -40,27 +43,25 @@ impl Exchange {
         client: Option<Client>,
     ) -> Self {
         let presented = manager.presented(headers);
-        Self::new(manager, presented, client, State::default())
-    }
-
-    /// An exchange without a request, around a session that is in the store.
-    pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
-        Self::new(manager, Presented::new(), None, State::detached(live))
-    }
-
-    fn new(
-        manager: Arc<Manager>,
-        presented: Presented,
-        client: Option<Client>,
-        state: State,
-    ) -> Self {
         Self {
             manager,
             presented,
             client,
-            accessed: AtomicBool::new(false),
-            state: Mutex::new(state),
-            turn: Turn::const_new(()),
+            asked: OnceLock::new(),
+        }
+    }
+
+    /// An exchange without a request, around a session that is in the store.
+    pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
+        let asked = Asked {
+            state: Mutex::new(State::detached(live)),
+            turn: Turn::default(),
+        };
+        Self {
+            manager,
+            presented: Presented::new(),
+            client: None,
+            asked: asked.into(),
         }
     }
 
@@ -73,22 +74,28 @@ impl Exchange {
     }
 
     pub(crate) fn was_accessed(&self) -> bool {
-        self.accessed.load(Ordering::Acquire)
+        self.asked.get().is_some()
     }
 
     /// The state. No code of the application runs under this lock, and no `.await` does.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked()
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> &Asked {
+        self.asked.get_or_init(Asked::default)
     }
 
     /// Waits until no other handle of this request is asking the store.
     pub(crate) async fn turn(&self) -> TurnGuard<'_, ()> {
-        self.turn.lock().await
+        self.asked().turn.lock().await
     }
 
     /// Loads the session, once for all handles of the request.
     pub(crate) async fn load(&self) -> Result<(), Error> {
-        self.accessed.store(true, Ordering::Release);
         if let Some(outcome) = self.lookup_outcome() {
             return outcome;
         }
@@ -124,7 +131,7 @@ impl Exchange {
     /// handles has begun and the client must hear of. If not, the head is as good as sent.
     pub(crate) fn needs_commit(&self) -> bool {
         // While it is held, no other handle begins a commit.
-        let Ok(_turn) = self.turn.try_lock() else {
+        let Ok(_turn) = self.asked().turn.try_lock() else {
             return true;
         };
         let mut state = self.state();
@@ -146,15 +153,20 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
             .field("client", &self.client)
-            .field("accessed", &self.accessed)
-            .field("state", &self.state)
+            .field("state", &self.asked.get().map(|asked| &asked.state))
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(asked) = self.asked.get_mut() else {
+            return;
+        };
+        let state = asked
+            .state
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
             self.manager.events().dropped_dirty(state.phase);
         }

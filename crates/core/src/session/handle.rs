@@ -69,7 +69,7 @@ impl Session {
             .get()
             .map(|Handle(exchange)| Arc::clone(exchange));
         async move {
-            let exchange = exchange.ok_or(Error::new(ErrorKind::MissingLayer))?;
+            let exchange = exchange.ok_or_else(|| Error::new(ErrorKind::MissingLayer))?;
             exchange.load().await?;
             Ok(Self { exchange })
         }

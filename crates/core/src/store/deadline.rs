@@ -14,7 +14,8 @@ pub(crate) async fn within<T>(
 ) -> Result<T, StoreError> {
     match answer.into_ready() {
         Ok(answer) => answer,
-        Err(pending) => match tokio::time::timeout(limit, pending).await {
+        // In a box, since a timer is large, and an answer that is there already needs none.
+        Err(pending) => match Box::pin(tokio::time::timeout(limit, pending)).await {
             Ok(answer) => answer,
             Err(elapsed) => Err(StoreError::new(StoreErrorKind::TimedOut, elapsed)),
         },

@@ -16,7 +16,11 @@ use std::{error::Error as StdError, fmt};
 /// assert_eq!(error.to_string(), "the session store is unavailable: check that it runs and can be reached");
 /// ```
 #[derive(Debug)]
-pub struct StoreError {
+pub struct StoreError(Box<Cause>);
+
+/// Behind one pointer, so that the results of what goes well stay small.
+#[derive(Debug)]
+struct Cause {
     kind: StoreErrorKind,
     source: Box<dyn StdError + Send + Sync>,
 }
@@ -42,22 +46,22 @@ impl StoreError {
     ///
     /// Neither the cause nor anything beneath it may print tokens, field values or credentials.
     pub fn new(kind: StoreErrorKind, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self {
+        Self(Box::new(Cause {
             kind,
             source: cause.into(),
-        }
+        }))
     }
 
     /// What kind of trouble it is.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {
-        self.kind
+        self.0.kind
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
+        f.write_str(match self.0.kind {
             StoreErrorKind::Corrupt => {
                 "a stored session is damaged: look for what else writes to the store"
             }
@@ -79,6 +83,6 @@ impl fmt::Display for StoreError {
 
 impl StdError for StoreError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.source)
+        Some(&*self.0.source)
     }
 }

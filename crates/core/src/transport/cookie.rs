@@ -181,12 +181,16 @@ impl SessionCookie {
     /// Names match byte for byte and nothing is decoded, so that no other name can be taken for this
     /// one (CVE-2020-8184, CVE-2023-23934); whatever else stands in the line is passed over.
     pub(crate) fn values_in<'a>(&'a self, line: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        line.split(|byte| *byte == b';').filter_map(|pair| {
-            let pair = pair.trim_ascii();
-            let value = pair
-                .strip_prefix(self.name.as_bytes())?
-                .strip_prefix(b"=")?;
-            Some(value)
+        let mut rest = Some(line);
+        let pairs = std::iter::from_fn(move || {
+            let pair = rest?;
+            let end = memchr::memchr(b';', pair);
+            rest = end.map(|end| &pair[end + 1..]);
+            Some(&pair[..end.unwrap_or(pair.len())])
+        });
+        pairs.filter_map(|pair| {
+            let value = pair.trim_ascii_start().strip_prefix(self.name.as_bytes())?;
+            Some(value.strip_prefix(b"=")?.trim_ascii_end())
         })
     }
 

@@ -1,0 +1,95 @@
+//! Random bytes of the operating system, fetched in bulk: [`draw`].
+
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+/// The random bytes of one token.
+pub(crate) const RANDOM_BYTES: usize = 24;
+
+/// For so many tokens bytes are fetched at once: few enough that the system gives them in one piece
+/// and without a pause.
+const DRAWS: usize = 10;
+
+/// What was fetched longer ago is thrown away, so that neither a copy of the process's memory nor a
+/// machine that was restored from a snapshot gives out tokens of long ago.
+const LIFE: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static POOL: RefCell<Option<Pool>> = const { RefCell::new(None) };
+}
+
+/// Bytes that nobody has seen. Each is overwritten when it is handed out.
+struct Pool {
+    bytes: [[u8; RANDOM_BYTES]; DRAWS],
+    left: usize,
+    fetched: Instant,
+}
+
+/// Draws the random bytes of one token.
+pub(crate) fn draw() -> Result<[u8; RANDOM_BYTES], getrandom::Error> {
+    POOL.with_borrow_mut(|slot| {
+        let pool = match slot {
+            Some(pool) if pool.left > 0 && pool.fetched.elapsed() < LIFE => pool,
+            _ => slot.insert(Pool::fetch()?),
+        };
+        pool.left -= 1;
+        Ok(std::mem::take(&mut pool.bytes[pool.left]))
+    })
+}
+
+impl Pool {
+    fn fetch() -> Result<Self, getrandom::Error> {
+        let mut bytes = [[0; RANDOM_BYTES]; DRAWS];
+        getrandom::fill(bytes.as_flattened_mut())?;
+        Ok(Self {
+            bytes,
+            left: DRAWS,
+            fetched: Instant::now(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_handed_out_twice() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| (0..1_000).map(|_| draw().unwrap()).collect::<Vec<_>>()))
+            .collect();
+        let drawn: HashSet<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        assert_eq!(drawn.len(), 4_000);
+    }
+
+    #[test]
+    fn what_was_handed_out_is_kept_nowhere() {
+        let drawn = draw().unwrap();
+        POOL.with_borrow(|pool| {
+            let pool = pool.as_ref().unwrap();
+            assert!(pool.bytes.iter().all(|bytes| *bytes != drawn));
+            assert_eq!(pool.bytes[pool.left], [0; RANDOM_BYTES]);
+        });
+    }
+
+    #[test]
+    fn old_bytes_are_thrown_away() {
+        draw().unwrap();
+        let Some(long_ago) = Instant::now().checked_sub(LIFE) else {
+            return;
+        };
+        POOL.with_borrow_mut(|pool| {
+            let pool = pool.as_mut().unwrap();
+            pool.fetched = long_ago;
+            pool.bytes = [[7; RANDOM_BYTES]; DRAWS];
+        });
+        assert_ne!(draw().unwrap(), [7; RANDOM_BYTES]);
+    }
+}
