@@ -9,6 +9,8 @@
 
 mod clock;
 mod commit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod events;
 mod id;
