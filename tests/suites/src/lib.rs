@@ -24,7 +24,7 @@ pub use capture::Captured;
 pub use clocked::ClockedStore;
 pub use faulty::{Call, Fault, Faulty};
 pub use gate::Gate;
-pub use visit::{Jar, Visit, is_our_cookie};
+pub use visit::{Act, Jar, Visit, is_our_cookie};
 
 /// How often a test repeats: `usual`, or `long` where `TOWER_KEEP_LONG=1` is set.
 #[must_use]

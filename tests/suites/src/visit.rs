@@ -10,6 +10,9 @@ use http::{HeaderName, HeaderValue, Request, header};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_keep::{Session, SessionId, SessionLayer, Token};
 
+/// What a handler does with its session, and nothing else.
+pub type Act = fn(&Session);
+
 /// The name of the default cookie.
 const COOKIE: &str = "__Host-id";
 

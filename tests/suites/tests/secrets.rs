@@ -31,6 +31,9 @@ use tower_keep_tests::{
 /// may be printed where an operator needs it.
 const VALUE: &str = "hunter2-";
 
+/// What a handler tries with its session.
+type Try = fn(&Session) -> Result<(), Error>;
+
 /// What was printed, and what must not be.
 #[derive(Default)]
 struct Search {
@@ -102,7 +105,7 @@ async fn nothing_prints_a_token_or_a_value() {
 
 async fn use_a_session(layer: &SessionLayer, search: &mut Search) {
     let mut jar = Jar::new();
-    let acts: [fn(&Session) -> Result<(), Error>; 8] = [
+    let acts: [Try; 8] = [
         |session| session.insert("a", format!("{VALUE}1")),
         |session| session.get::<u64>("a").map(drop),
         |session| {

@@ -6,10 +6,7 @@ use axum::http::StatusCode;
 use tower_keep::{Session, SessionLayer};
 
 use super::{Shared, layer, record};
-use crate::{Call, Fault, Faulty, Gate, Jar, Visit, rounds, visit::our_cookies};
-
-/// What a handler does with its session.
-type Act = fn(&Session);
+use crate::{Act, Call, Fault, Faulty, Gate, Jar, Visit, rounds, visit::our_cookies};
 
 /// What a request in flight does, and the status that it answers.
 const IN_FLIGHT: [(Act, StatusCode); 6] = [

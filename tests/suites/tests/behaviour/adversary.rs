@@ -97,7 +97,7 @@ async fn cookie_is_dead_after_the_idle_timeout_however_long_the_browser_keeps_it
 
 #[tokio::test]
 async fn nothing_extends_the_absolute_lifetime_but_a_new_login() {
-    let acts: [(fn(&Session), bool); 4] = [
+    let acts: [(tower_keep_tests::Act, bool); 4] = [
         (|session| drop(session.keys()), false),
         (|session| session.insert("a", 1).unwrap(), false),
         (Session::rotate, false),

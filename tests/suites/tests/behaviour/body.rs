@@ -101,7 +101,7 @@ async fn new_token_after_the_head_is_an_error_and_nothing_is_written() {
     let jar = Jar::signed_in(&layer, "ada").await;
     let before = store.inner().only();
     for act in [Session::rotate, |session: &Session| {
-        session.set_user("eve").unwrap()
+        session.set_user("eve").unwrap();
     }] {
         let session = after_the_head(&jar, &layer).await;
         act(&session);

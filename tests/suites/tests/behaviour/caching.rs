@@ -10,7 +10,7 @@ use tower_keep_tests::{Captured, Jar, Visit, visit::listed};
 use crate::{keep, keep_with};
 
 /// Every way to learn something of a session.
-const ACCESSORS: [(&str, fn(&Session)); 17] = [
+const ACCESSORS: [(&str, tower_keep_tests::Act); 17] = [
     ("load alone", |_| {}),
     ("get", |session| drop(session.get::<u64>("a"))),
     ("contains", |session| {
@@ -39,7 +39,7 @@ const ACCESSORS: [(&str, fn(&Session)); 17] = [
     }),
     ("insert", |session| session.insert("a", 1).unwrap()),
     ("update", |session| {
-        drop(session.update("b", |n: &mut u64| *n += 1))
+        drop(session.update("b", |n: &mut u64| *n += 1));
     }),
     ("remove", |session| session.remove("a").unwrap()),
     ("rotate", Session::rotate),

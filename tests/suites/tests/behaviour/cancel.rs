@@ -10,16 +10,16 @@ use std::{
 use tower_keep::{Record, Session, SessionId, SessionLayer};
 use tower_keep_tests::{Call, ClockedStore, Fault, Faulty, Gate, Jar, Visit, faulty::give_way};
 
-use crate::minutes;
+use crate::{minutes, settle};
 
 type Snapshot = Vec<(SessionId, Arc<Record>)>;
 
 /// What a request does; whether it has a session before; and the call that writes.
-const REQUESTS: [(Call, fn(&Session)); 6] = [
+const REQUESTS: [(Call, tower_keep_tests::Act); 6] = [
     (Call::Create, |session| session.insert("a", 1).unwrap()),
     (Call::Apply, |session| session.insert("a", 1).unwrap()),
     (Call::Apply, |session| {
-        drop(session.update("a", |n: &mut u64| *n += 1))
+        drop(session.update("a", |n: &mut u64| *n += 1));
     }),
     (Call::Rotate, |session| session.set_user("eve").unwrap()),
     (Call::Delete, Session::destroy),
@@ -82,13 +82,6 @@ impl World {
         }
         (false, watched)
     }
-
-    /// Waits until nothing goes on any more.
-    async fn settle(&self) {
-        for _ in 0..200 {
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 /// What is committed, as far as it does not depend on chance.
@@ -120,7 +113,7 @@ async fn drop_everywhere(saves: bool) {
             let world = World::new(call).await;
             let (ready, alive) = world.poll_and_drop(act, saves, polls).await;
             let begun = world.store.count(call) > 0;
-            world.settle().await;
+            settle().await;
             let after = facts(&world.store.inner().live());
             if begun || ready {
                 assert_eq!(
@@ -222,9 +215,7 @@ async fn aborted_tasks_leave_exact_counts() {
 /// Whether the record still changes.
 async fn layer_is_busy(store: &Faulty<ClockedStore>) -> bool {
     let before = store.inner().only().1.version;
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     store.inner().only().1.version != before
 }
 
@@ -279,9 +270,7 @@ async fn task_that_outlives_a_dropped_response_still_ends_the_session() {
         give.send(task).unwrap();
     });
     let task = task.await.unwrap();
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     response.abort();
     assert!(response.await.is_err());
     saving.open(1);
@@ -289,9 +278,7 @@ async fn task_that_outlives_a_dropped_response_still_ends_the_session() {
     while store.count(Call::Apply) < 2 {
         tokio::task::yield_now().await;
     }
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     dropped.open(1);
     task.await.unwrap();
     assert!(store.inner().live().is_empty(), "it was signed out");

@@ -10,7 +10,7 @@ use tower_keep_tests::{
     visit::{listed, our_cookies},
 };
 
-use crate::{keep, keep_with, minutes};
+use crate::{keep, keep_with, minutes, settle};
 
 #[tokio::test]
 async fn first_write_sends_one_cookie_with_its_attributes() {
@@ -231,9 +231,7 @@ async fn save_that_the_handler_gave_up_on_still_tells_the_client() {
             Ok::<_, Error>(StatusCode::CREATED)
         });
         // The handler is through; its response must not be, before the token is known.
-        for _ in 0..20 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         assert!(!visit.is_finished());
         gate.open(1);
         let response = visit.await.unwrap();

@@ -163,29 +163,18 @@ async fn token_elsewhere_in_the_request_is_no_token() {
     assert_eq!(store.take_calls(), []);
 }
 
-/// Twice the header takes about twice the time, up to a megabyte, whatever it is made of.
+/// A megabyte takes some milliseconds, whatever it is made of. A parser that looks at each byte once
+/// for each other would take minutes.
 #[tokio::test]
 async fn header_of_a_megabyte_takes_linear_time_and_few_calls() {
     let ((store, layer), ada, _) = two_users().await;
     for unit in ["a=b; ", ";", "__Host-id=x;", "=;", "\"", "__Host-id"] {
-        let line = |bytes: usize| {
-            let mut line = unit.repeat(bytes / unit.len());
-            line.push_str(&format!("; __Host-id={ada}"));
-            vec![line.into_bytes()]
-        };
-        let mut times = Vec::new();
-        for bytes in [1 << 17, 1 << 20] {
-            let lines = line(bytes);
-            let mut best = std::time::Duration::MAX;
-            for _ in 0..3 {
-                let begin = Instant::now();
-                assert_eq!(whose(&layer, &lines).await, "ada", "{unit:?}");
-                best = best.min(begin.elapsed());
-            }
-            times.push(best.as_secs_f64());
-        }
-        // Eight times the bytes; a quadratic parser would take sixty-four times as long.
-        assert!(times[1] < times[0] * 30.0 + 0.01, "{unit:?}: {times:?}");
+        let mut line = unit.repeat((1 << 20) / unit.len());
+        line.push_str(&format!("; __Host-id={ada}"));
+        let begin = Instant::now();
+        assert_eq!(whose(&layer, &[line.into()]).await, "ada", "{unit:?}");
+        let took = begin.elapsed();
+        assert!(took.as_secs() < 5, "{unit:?} took {took:?}");
     }
     let _ = store.take_calls();
     let many: String = (0..10_000)

@@ -20,7 +20,7 @@ async fn signed_in() -> (Keep, Jar) {
 
 #[tokio::test(start_paused = true)]
 async fn every_call_ends_with_its_deadline() {
-    let acts: [(Call, fn(&Session)); 5] = [
+    let acts: [(Call, tower_keep_tests::Act); 5] = [
         (Call::Load, |_| {}),
         (Call::Apply, |session| session.insert("a", 1).unwrap()),
         (Call::Rotate, Session::rotate),

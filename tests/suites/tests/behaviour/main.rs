@@ -38,6 +38,13 @@ fn keep_with(set: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder) -> Ke
     (store, layer)
 }
 
+/// Lets tasks that nobody waits for go on until they wait.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }

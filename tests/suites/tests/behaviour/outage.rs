@@ -90,10 +90,10 @@ async fn optional_session_without_a_layer_is_an_error_of_the_application() {
 }
 
 /// What a handler does, the call that it leads to, and what a conflict-free store would answer.
-const COMMITS: [(Call, fn(&Session)); 5] = [
+const COMMITS: [(Call, tower_keep_tests::Act); 5] = [
     (Call::Apply, |session| session.insert("a", 1).unwrap()),
     (Call::Apply, |session| {
-        drop(session.update("kept", |n: &mut u64| *n += 1))
+        drop(session.update("kept", |n: &mut u64| *n += 1));
     }),
     (Call::Rotate, Session::rotate),
     (Call::Rotate, |session| session.set_user("eve").unwrap()),
