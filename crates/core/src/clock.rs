@@ -183,10 +183,7 @@ mod tests {
     #[test]
     fn extreme_points_have_a_text() {
         assert!(Timestamp::MAX.to_string().ends_with("ms"));
-        assert_eq!(
-            Timestamp::from_millis(-1).to_string(),
-            "1969-12-31T23:59:59.999Z"
-        );
+        assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]

@@ -63,10 +63,7 @@ impl Error {
     }
 
     fn with_source(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Cause {
-            kind,
-            source: Some(Box::new(source)),
-        }))
+        Self(Arc::new(Cause { kind, source: Some(Box::new(source)) }))
     }
 
     /// What kind of trouble it is.
@@ -179,10 +176,7 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 

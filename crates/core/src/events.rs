@@ -82,10 +82,7 @@ impl Events {
     pub(crate) fn evicted(&self, count: u32) {
         if count > 0 {
             self.sessions_evicted(count.into());
-            tracing::info!(
-                count,
-                "the oldest sessions of a user who has too many were revoked"
-            );
+            tracing::info!(count, "the oldest sessions of a user who has too many were revoked");
         }
     }
 
@@ -113,10 +110,7 @@ impl Events {
     pub(crate) fn dropped_dirty(&self, phase: Phase) {
         self.dropped_changes(1);
         let advice = "call `session.save().await` after changes that no response follows";
-        tracing::warn!(
-            ?phase,
-            "changes of a session were dropped unsaved; {advice}"
-        );
+        tracing::warn!(?phase, "changes of a session were dropped unsaved; {advice}");
     }
 
     pub(crate) fn unknown_token(&self) {

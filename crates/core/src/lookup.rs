@@ -35,10 +35,7 @@ pub(crate) async fn find(manager: &Manager, presented: &Presented) -> Result<Fou
             sent_token = true;
         }
         if let Some(live) = only_live(manager, &candidates).await? {
-            return Ok(Found {
-                live: Some(live),
-                transport: number,
-            });
+            return Ok(Found { live: Some(live), transport: number });
         }
     }
     if sent_token {
@@ -85,9 +82,7 @@ pub(crate) async fn open(manager: &Manager, token: Token) -> Result<Option<Live>
             return Err(error.into());
         }
     };
-    Ok(loaded
-        .filter(|loaded| manager.accepts(loaded))
-        .map(|loaded| Live::new(id, token, loaded)))
+    Ok(loaded.filter(|loaded| manager.accepts(loaded)).map(|loaded| Live::new(id, token, loaded)))
 }
 
 impl Manager {

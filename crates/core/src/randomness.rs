@@ -43,11 +43,7 @@ impl Pool {
     fn fetch() -> Result<Self, getrandom::Error> {
         let mut bytes = [[0; RANDOM_BYTES]; DRAWS];
         getrandom::fill(bytes.as_flattened_mut())?;
-        Ok(Self {
-            bytes,
-            left: DRAWS,
-            fetched: Instant::now(),
-        })
+        Ok(Self { bytes, left: DRAWS, fetched: Instant::now() })
     }
 }
 
@@ -62,10 +58,8 @@ mod tests {
         let threads: Vec<_> = (0..4)
             .map(|_| std::thread::spawn(|| (0..1_000).map(|_| draw().unwrap()).collect::<Vec<_>>()))
             .collect();
-        let drawn: HashSet<_> = threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect();
+        let drawn: HashSet<_> =
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         assert_eq!(drawn.len(), 4_000);
     }
 

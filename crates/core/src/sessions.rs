@@ -56,12 +56,7 @@ impl Sessions {
                 self.manager.events().created();
                 let mut record: Record = new.at(receipt.at);
                 record.expires_at = receipt.expires_at;
-                let live = Live {
-                    id,
-                    token,
-                    record: Arc::new(record),
-                    at: receipt.at,
-                };
+                let live = Live { id, token, record: Arc::new(record), at: receipt.at };
                 Ok((self.handle(live), token))
             }
             Created::Taken => Err(ErrorKind::Randomness.into()),
@@ -107,9 +102,7 @@ impl Sessions {
     ///
     /// As [`Sessions::find_by_user`].
     pub async fn list(&self, after: Option<Cursor>, limit: usize) -> Result<Page, Error> {
-        let query = Query::from(self.manager.name().clone())
-            .after(after)
-            .with_limit(limit);
+        let query = Query::from(self.manager.name().clone()).after(after).with_limit(limit);
         self.call(self.index()?.list(&query)).await
     }
 
@@ -153,8 +146,7 @@ impl Sessions {
     ///
     /// As [`Sessions::find_by_user`].
     pub async fn stats(&self) -> Result<Stats, Error> {
-        self.call(self.index()?.stats(Some(self.manager.name())))
-            .await
+        self.call(self.index()?.stats(Some(self.manager.name()))).await
     }
 
     /// How often things happened to this layer's sessions in this process.
@@ -168,11 +160,7 @@ impl Sessions {
         let mut next = None;
         loop {
             let page = self.page(Some(user), next).await?;
-            for listed in page
-                .sessions
-                .iter()
-                .filter(|listed| Some(&listed.id) != kept)
-            {
+            for listed in page.sessions.iter().filter(|listed| Some(&listed.id) != kept) {
                 let was_there = self.call(self.manager.store().delete(&listed.id)).await?;
                 self.manager.events().destroyed(was_there.into());
                 revoked += u64::from(was_there);
@@ -185,18 +173,13 @@ impl Sessions {
     }
 
     async fn page(&self, user: Option<&UserId>, after: Option<Cursor>) -> Result<Page, Error> {
-        let mut query = Query::from(self.manager.name().clone())
-            .after(after)
-            .with_limit(BATCH);
+        let mut query = Query::from(self.manager.name().clone()).after(after).with_limit(BATCH);
         query.user = user.cloned();
         self.call(self.index()?.list(&query)).await
     }
 
     fn index(&self) -> Result<&dyn Index, Error> {
-        self.manager
-            .store()
-            .index()
-            .ok_or_else(|| Error::from(ErrorKind::Unsupported))
+        self.manager.store().index().ok_or_else(|| Error::from(ErrorKind::Unsupported))
     }
 
     async fn call<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, Error> {
@@ -207,9 +190,6 @@ impl Sessions {
     }
 
     fn handle(&self, live: Live) -> Session {
-        Session::of(Arc::new(Exchange::detached(
-            Arc::clone(&self.manager),
-            live,
-        )))
+        Session::of(Arc::new(Exchange::detached(Arc::clone(&self.manager), live)))
     }
 }

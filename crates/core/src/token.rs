@@ -153,9 +153,8 @@ mod tests {
 
     #[test]
     fn random_tokens_do_not_repeat() {
-        let tokens: HashSet<String> = (0..10_000)
-            .map(|_| Token::random().unwrap().expose().to_owned())
-            .collect();
+        let tokens: HashSet<String> =
+            (0..10_000).map(|_| Token::random().unwrap().expose().to_owned()).collect();
         assert_eq!(tokens.len(), 10_000);
     }
 
@@ -163,22 +162,11 @@ mod tests {
     fn only_the_exact_form_is_a_token() {
         let good = "abcdefghijklmnopqrstuvwxyzABC-_9";
         assert!(good.parse::<Token>().is_ok());
-        for bad in [
-            "",
-            "short",
-            &good[1..],
-            &format!("{good}A"),
-            &format!("\"{}\"", &good[2..]),
-        ] {
+        for bad in ["", "short", &good[1..], &format!("{good}A"), &format!("\"{}\"", &good[2..])] {
             assert!(bad.parse::<Token>().is_err(), "{bad:?}");
         }
         for odd in ['=', '+', '/', '%', ' ', '.', '\0', '\u{7f}'] {
-            assert!(
-                good.replace('a', &odd.to_string())
-                    .parse::<Token>()
-                    .is_err(),
-                "{odd:?}"
-            );
+            assert!(good.replace('a', &odd.to_string()).parse::<Token>().is_err(), "{odd:?}");
         }
         assert!(Token::from_bytes(&[0xff; 32]).is_none());
     }

@@ -23,12 +23,12 @@ struct MapStore {
 type Records = HashMap<SessionId, Arc<Record>>;
 
 impl MapStore {
-    fn step<T>(&self, step: impl FnOnce(&mut Records, Timestamp) -> T) -> StoreFuture<'_, T> {
+    fn step<'a, T: 'a>(
+        &'a self,
+        step: impl FnOnce(&mut Records, Timestamp) -> T,
+    ) -> StoreFuture<'a, T> {
         StoreFuture::ready(match self.records.lock() {
-            Err(_) => Err(StoreError::new(
-                StoreErrorKind::Unavailable,
-                "a writer panicked",
-            )),
+            Err(_) => Err(StoreError::new(StoreErrorKind::Unavailable, "a writer panicked")),
             Ok(mut records) => {
                 let now = self.clock.now();
                 records.retain(|_, record| !record.is_expired(now));
@@ -58,10 +58,7 @@ impl Store for MapStore {
                 return Applied::Gone;
             };
             if !change.fits(record.version) {
-                return Applied::Conflict(Loaded {
-                    record: Arc::clone(record),
-                    at,
-                });
+                return Applied::Conflict(Loaded { record: Arc::clone(record), at });
             }
             *record = Arc::new(change.applied_to(record, at));
             Applied::Applied(Receipt::of(record, at))
@@ -109,10 +106,7 @@ impl Harness for MapHarness {
     type Store = MapStore;
 
     async fn open(&self) -> MapStore {
-        MapStore {
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            records: Mutex::default(),
-        }
+        MapStore { clock: Arc::clone(&self.clock) as Arc<dyn Clock>, records: Mutex::default() }
     }
 
     async fn advance(&self, by: Duration) {
@@ -129,9 +123,6 @@ tower_keep_core::store_conformance!(MapHarness::default());
 #[test]
 fn contributing_shows_this_very_store() {
     let source = include_str!("worked_store.rs");
-    let shown = source
-        .split("// [begin]\n")
-        .nth(1)
-        .and_then(|rest| rest.split("// [end]").next());
+    let shown = source.split("// [begin]\n").nth(1).and_then(|rest| rest.split("// [end]").next());
     assert!(include_str!("../../../CONTRIBUTING.md").contains(shown.unwrap()));
 }

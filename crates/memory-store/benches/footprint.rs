@@ -43,13 +43,8 @@ fn now<T>(answer: StoreFuture<'_, T>) -> T {
 fn small(idle: Duration) -> NewRecord {
     let mut new = NewRecord::new("shop".into(), Lifetime::new(idle, idle));
     let text = format!("\"{}\"", "x".repeat(170));
-    new.fields = [
-        ("cart", text.as_str()),
-        ("theme", "\"dark\""),
-        ("visits", "1234"),
-    ]
-    .into_iter()
-    .collect();
+    new.fields =
+        [("cart", text.as_str()), ("theme", "\"dark\""), ("visits", "1234")].into_iter().collect();
     assert_eq!(new.fields.bytes(), 197);
     new
 }
@@ -64,9 +59,7 @@ fn fill(store: &MemoryStore, ids: &[SessionId], new: &NewRecord) {
 }
 
 fn footprint(ids: &[SessionId]) {
-    for count in [
-        100_000, 250_000, 400_000, 500_000, 700_000, 840_000, 1_000_000,
-    ] {
+    for count in [100_000, 250_000, 400_000, 500_000, 700_000, 840_000, 1_000_000] {
         let before = heap();
         let store = MemoryStore::new();
         fill(&store, &ids[..count], &small(Duration::from_secs(1_800)));
@@ -84,10 +77,7 @@ fn footprint(ids: &[SessionId]) {
         new.user = Some((number as u64).into());
         now(store.create(id, &new));
     }
-    println!(
-        "signed in: {:.1} bytes each",
-        (heap() - before) as f64 / ids.len() as f64
-    );
+    println!("signed in: {:.1} bytes each", (heap() - before) as f64 / ids.len() as f64);
 }
 
 /// The bytes that are asked of the heap and not given back.
@@ -124,10 +114,7 @@ fn rates(ids: &[SessionId], what: &str, work: fn(&MemoryStore, &SessionId)) {
                         work(store, &ids[(round * 7_919 + thread * 500_009) % ids.len()]);
                     }
                     let (ran, _) = ran_and_waited();
-                    println!(
-                        "  {} ns each on its core",
-                        (ran - before).as_nanos() / 1_000_000
-                    );
+                    println!("  {} ns each on its core", (ran - before).as_nanos() / 1_000_000);
                 });
             }
         });

@@ -60,10 +60,6 @@ impl MemoryStoreBuilder {
 
 impl Default for MemoryStoreBuilder {
     fn default() -> Self {
-        Self {
-            max_sessions: 10_000_000,
-            max_bytes: 1 << 30,
-            clock: Box::new(SystemClock),
-        }
+        Self { max_sessions: 10_000_000, max_bytes: 1 << 30, clock: Box::new(SystemClock) }
     }
 }

@@ -71,11 +71,7 @@ impl Figures {
         if now < warned_at.saturating_add(WARN_EVERY_MILLIS) {
             return;
         }
-        if self
-            .warned_at
-            .compare_exchange(warned_at, now, Relaxed, Relaxed)
-            .is_ok()
-        {
+        if self.warned_at.compare_exchange(warned_at, now, Relaxed, Relaxed).is_ok() {
             tracing::warn!(
                 dropped,
                 sessions = self.sessions(),

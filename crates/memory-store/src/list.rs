@@ -117,10 +117,7 @@ impl Keep {
                 let asked_for = node.id == id
                     && !record.is_expired(now)
                     && layer.is_none_or(|layer| record.layer == *layer);
-                asked_for.then(|| Listed {
-                    id,
-                    record: record.clone(),
-                })
+                asked_for.then(|| Listed { id, record: record.clone() })
             });
             sessions.extend(listed.flatten());
         }

@@ -20,10 +20,7 @@ pub(crate) struct Recency {
 
 impl Recency {
     pub(crate) fn new(max_sessions: u64) -> Self {
-        Self {
-            uses: AtomicU64::new(0),
-            reads_count: max_sessions <= EXACT_SESSIONS,
-        }
+        Self { uses: AtomicU64::new(0), reads_count: max_sessions <= EXACT_SESSIONS }
     }
 
     /// The mark of a write.

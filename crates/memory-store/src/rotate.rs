@@ -80,8 +80,7 @@ impl Keep {
         });
         let evicted = if moved.is_some() {
             let mark = self.recency.write();
-            self.shard(to)
-                .read(to, |node| node.used.store(mark, Relaxed));
+            self.shard(to).read(to, |node| node.used.store(mark, Relaxed));
             if let Some(desk) = &mut desk {
                 desk.add(to);
                 desk.remove(from);

@@ -178,10 +178,7 @@ impl Shard {
     }
 
     fn with_deadlines<T>(&self, f: impl FnOnce(&mut Deadlines) -> T) -> T {
-        f(&mut self
-            .deadlines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.deadlines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -197,10 +194,7 @@ mod tests {
         for count in 0..10_000_u64 {
             let place = Place::new(0, count);
             let node = Node::new(SessionId::from_bytes([0; 32]), Arc::clone(&record), 0);
-            assert!(matches!(
-                shard.insert(place, node, now),
-                Inserted::Done(None)
-            ));
+            assert!(matches!(shard.insert(place, node, now), Inserted::Done(None)));
             shard.queue(record.expires_at, place);
             assert!(shard.take_if(place, |_| true).is_some());
             assert!(shard.with_deadlines(|deadlines| deadlines.len()) <= SPARE_DEADLINES + 2);

@@ -189,10 +189,7 @@ mod tests {
     #[test]
     fn users_leave_nothing_behind() {
         let clock = Arc::new(TestClock::default());
-        let store = MemoryStore::builder()
-            .max_sessions(50)
-            .clock(Arc::clone(&clock))
-            .build();
+        let store = MemoryStore::builder().max_sessions(50).clock(Arc::clone(&clock)).build();
         let keep = &store.keep;
         let lifetime = Lifetime::new(Duration::from_secs(60), Duration::from_secs(60));
         for round in 0..20_000_u32 {
@@ -208,10 +205,7 @@ mod tests {
                 0 => {}
                 1 => assert!(keep.delete(&id)),
                 2 => assert!(matches!(keep.apply(&id, &change), Ok(Applied::Applied(_)))),
-                _ => assert!(matches!(
-                    keep.rotate(&id, &next, &change),
-                    Ok(Rotated::Rotated(_))
-                )),
+                _ => assert!(matches!(keep.rotate(&id, &next, &change), Ok(Rotated::Rotated(_)))),
             }
             if round % 1_000 == 0 {
                 clock.advance(Duration::from_secs(59));
@@ -242,16 +236,10 @@ mod tests {
         assert!(!store.keep.delete(&id));
         assert!(matches!(store.keep.create(&id, &new), Ok(Created::Taken)));
         assert!(matches!(store.keep.apply(&id, &change), Ok(Applied::Gone)));
-        assert!(matches!(
-            store.keep.rotate(&id, &random_id(), &change),
-            Ok(Rotated::Gone)
-        ));
+        assert!(matches!(store.keep.rotate(&id, &random_id(), &change), Ok(Rotated::Gone)));
         let free = random_id();
         assert!(store.keep.create(&free, &new).is_ok());
-        assert!(matches!(
-            store.keep.rotate(&free, &id, &change),
-            Ok(Rotated::Taken)
-        ));
+        assert!(matches!(store.keep.rotate(&free, &id, &change), Ok(Rotated::Taken)));
         assert!(store.keep.load(&free).is_some());
     }
 }

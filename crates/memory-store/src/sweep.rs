@@ -41,10 +41,7 @@ impl Keep {
                 removed += due.iter().filter(|place| self.expire(**place, now)).count();
             }
         }
-        Swept::Removed {
-            sessions: removed as u64,
-            more: false,
-        }
+        Swept::Removed { sessions: removed as u64, more: false }
     }
 
     fn any_due(&self, now: Timestamp) -> bool {

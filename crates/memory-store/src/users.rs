@@ -33,10 +33,7 @@ impl Hash for UserKey {
 
 /// Most users have one session, which needs no set.
 #[derive(Debug, Default)]
-#[allow(
-    clippy::box_collection,
-    reason = "a set is rare, and its box keeps the others at 16 bytes"
-)]
+#[allow(clippy::box_collection, reason = "a set is rare, and its box keeps the others at 16 bytes")]
 enum Places {
     #[default]
     None,
@@ -65,10 +62,7 @@ impl Users {
     /// Holds the sessions of a user. Take no other desk before this one is dropped.
     pub(crate) fn desk(&self, key: UserKey) -> Desk<'_> {
         let entry = self.desks.entry_sync(key);
-        Desk {
-            key,
-            places: Some(entry.or_default()),
-        }
+        Desk { key, places: Some(entry.or_default()) }
     }
 
     #[cfg(test)]

@@ -42,9 +42,7 @@ impl Keep {
             // To store it would be to store nothing.
             return Ok(Created::Created(Receipt::of(record, now)));
         }
-        self.admit(id, &record.layer, record.user.as_ref(), None, |_| {
-            record.clone()
-        })
+        self.admit(id, &record.layer, record.user.as_ref(), None, |_| record.clone())
     }
 
     fn admit(
@@ -140,16 +138,14 @@ impl Keep {
 
     pub(crate) fn apply(&self, id: &SessionId, change: &Change) -> Result<Applied, StoreError> {
         let Some(user) = &change.user else {
-            return Ok(
-                match self.rewrite(id, |record, now| applied(change, record, now))? {
-                    Outcome::Written(written) => {
-                        self.settle(Place::of(id), &written);
-                        Applied::Applied(Receipt::of(&written.new, written.at))
-                    }
-                    Outcome::Refused(present) => Applied::Conflict(present),
-                    Outcome::Gone => Applied::Gone,
-                },
-            );
+            return Ok(match self.rewrite(id, |record, now| applied(change, record, now))? {
+                Outcome::Written(written) => {
+                    self.settle(Place::of(id), &written);
+                    Applied::Applied(Receipt::of(&written.new, written.at))
+                }
+                Outcome::Refused(present) => Applied::Conflict(present),
+                Outcome::Gone => Applied::Gone,
+            });
         };
         let place = Place::of(id);
         loop {
@@ -214,12 +210,7 @@ impl Keep {
             let new = Arc::new(new);
             let old = std::mem::replace(&mut node.record, Arc::clone(&new));
             node.used.store(self.recency.write(), Relaxed);
-            Ok(Seen::Live(Outcome::Written(Written {
-                old,
-                new,
-                new_cost,
-                at,
-            })))
+            Ok(Seen::Live(Outcome::Written(Written { old, new, new_cost, at })))
         };
         loop {
             match self.shard(place).write(place, step).transpose()? {

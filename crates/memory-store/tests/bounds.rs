@@ -39,10 +39,7 @@ fn reads_and_writes_decide_the_order() {
     for number in (1..100).step_by(2) {
         if number % 4 == 1 {
             let record = now(store.load(&id(number))).unwrap().record;
-            let touch = Touch {
-                created_at: record.created_at,
-                lifetime: LIFETIME,
-            };
+            let touch = Touch { created_at: record.created_at, lifetime: LIFETIME };
             now(store.touch(&id(number), touch));
         } else {
             let change = change(&store, number);
@@ -101,10 +98,7 @@ fn bytes_are_bounded_and_a_giant_is_refused() {
 
     // A session that grows stays, and others make room.
     change.edits = vec![("g".into(), Some("9".repeat(500)))];
-    assert!(matches!(
-        now(store.apply(&id(25), &change)),
-        Applied::Applied(_)
-    ));
+    assert!(matches!(now(store.apply(&id(25), &change)), Applied::Applied(_)));
     assert!(store.bytes() <= max);
     assert!(is_live(&store, 25));
 }
@@ -130,9 +124,7 @@ fn large_store_drops_what_was_used_long_ago() {
     for number in 20_000..24_000 {
         create(&store, number, &anonymous());
     }
-    let kept = (0..10_000)
-        .filter(|number| is_live(&store, *number))
-        .count();
+    let kept = (0..10_000).filter(|number| is_live(&store, *number)).count();
     assert_eq!(kept, 10_000);
     assert_eq!(store.dropped(), 4_000);
     assert_eq!(store.sessions(), 20_000);
@@ -146,11 +138,7 @@ fn threads_keep_the_bounds() {
             let store = &store;
             scope.spawn(move || {
                 for number in 0..2_000 {
-                    create(
-                        store,
-                        thread * 10_000 + number,
-                        &of_user(&number.to_string(), None),
-                    );
+                    create(store, thread * 10_000 + number, &of_user(&number.to_string(), None));
                     assert!(store.sessions() <= 500 + 8);
                 }
             });
@@ -166,14 +154,8 @@ fn debug_prints_figures_only() {
     let (store, _) = store_with(|settings| settings.max_sessions(500));
     create(&store, 1, &of_user("ada", None));
     let text = format!("{store:?}");
-    assert!(
-        text.starts_with("MemoryStore { sessions: 1, max_sessions: 500, bytes: "),
-        "{text}"
-    );
-    assert!(
-        !text.contains("ada") && !text.contains(&id(1).short().to_string()),
-        "{text}"
-    );
+    assert!(text.starts_with("MemoryStore { sessions: 1, max_sessions: 500, bytes: "), "{text}");
+    assert!(!text.contains("ada") && !text.contains(&id(1).short().to_string()), "{text}");
 }
 
 fn listed(store: &MemoryStore) -> Vec<tower_keep_core::SessionId> {

@@ -137,9 +137,7 @@ fn storm_leaves_all_in_order() {
                             };
                             let mut change = tower_keep_core::Change::new(&loaded.record, LIFETIME);
                             change.user = Some(user.into());
-                            change
-                                .edits
-                                .push(("n".into(), Some("9".repeat(b as usize))));
+                            change.edits.push(("n".into(), Some("9".repeat(b as usize))));
                             if kind == 3 {
                                 now(store.apply(&id(a), &change));
                             } else {
@@ -157,15 +155,8 @@ fn storm_leaves_all_in_order() {
     for user in ["ada", "bob", "eve"] {
         let query = Query::new("shop").of_user(user.into());
         let found = now(store.list(&query)).sessions;
-        let expected = left
-            .iter()
-            .filter(|session| session.record.user == query.user);
-        assert!(
-            found
-                .iter()
-                .map(|session| session.id)
-                .eq(expected.map(|session| session.id))
-        );
+        let expected = left.iter().filter(|session| session.record.user == query.user);
+        assert!(found.iter().map(|session| session.id).eq(expected.map(|session| session.id)));
     }
     for session in left {
         assert!(now(store.delete(&session.id)));

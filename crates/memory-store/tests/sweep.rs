@@ -37,22 +37,10 @@ fn sweep_goes_in_steps_and_spares_the_living() {
     assert_eq!(store.sessions(), 100);
     // The living are not looked at again before their own deadline.
     let swept = now(Sweep::sweep(&store, 50));
-    assert_eq!(
-        swept,
-        Swept::Removed {
-            sessions: 0,
-            more: false
-        }
-    );
+    assert_eq!(swept, Swept::Removed { sessions: 0, more: false });
     clock.advance(IDLE / 2);
     let swept = now(Sweep::sweep(&store, 1_000));
-    assert_eq!(
-        swept,
-        Swept::Removed {
-            sessions: 100,
-            more: false
-        }
-    );
+    assert_eq!(swept, Swept::Removed { sessions: 100, more: false });
 }
 
 #[test]
@@ -62,22 +50,10 @@ fn expiry_is_found_to_the_millisecond() {
     create(&store, 1, &anonymous());
     clock.advance(IDLE - Duration::from_millis(1));
     assert!(is_live(&store, 1));
-    assert_eq!(
-        now(Sweep::sweep(&store, 9)),
-        Swept::Removed {
-            sessions: 0,
-            more: false
-        }
-    );
+    assert_eq!(now(Sweep::sweep(&store, 9)), Swept::Removed { sessions: 0, more: false });
     clock.advance(Duration::from_millis(1));
     assert!(!is_live(&store, 1));
-    assert_eq!(
-        now(Sweep::sweep(&store, 9)),
-        Swept::Removed {
-            sessions: 1,
-            more: false
-        }
-    );
+    assert_eq!(now(Sweep::sweep(&store, 9)), Swept::Removed { sessions: 1, more: false });
 }
 
 #[test]
@@ -93,13 +69,7 @@ fn shortened_lifetime_is_found_in_time() {
     now(store.rotate(&id(2), &id(3), &change(&store, 2)));
     clock.advance(IDLE);
     let swept = now(Sweep::sweep(&store, 9));
-    assert_eq!(
-        swept,
-        Swept::Removed {
-            sessions: 3,
-            more: false
-        }
-    );
+    assert_eq!(swept, Swept::Removed { sessions: 3, more: false });
 }
 
 #[test]
@@ -121,11 +91,5 @@ fn sessions_that_never_expire_and_odd_clocks_are_survived() {
 
 fn touch(store: &impl Store, number: u64, lifetime: Lifetime) {
     let created_at = now(store.load(&id(number))).unwrap().record.created_at;
-    now(store.touch(
-        &id(number),
-        Touch {
-            created_at,
-            lifetime,
-        },
-    ));
+    now(store.touch(&id(number), Touch { created_at, lifetime }));
 }

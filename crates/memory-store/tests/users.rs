@@ -80,11 +80,7 @@ fn no_more_sessions_than_allowed_are_signed_in_at_once() {
             }
         });
         assert_eq!(sessions_of(&store, "ada"), 2);
-        let left = if over == OverLimit::Refuse {
-            THREADS
-        } else {
-            2
-        };
+        let left = if over == OverLimit::Refuse { THREADS } else { 2 };
         assert_eq!(store.sessions(), left);
     }
 }
@@ -100,28 +96,17 @@ fn oldest_goes_and_the_session_itself_counts_once() {
     let mut change0 = change(&store, 0);
     change0.user = Some("ada".into());
     change0.user_limit = limit;
-    assert!(matches!(
-        now(store.rotate(&id(0), &id(10), &change0)),
-        Rotated::Rotated(_)
-    ));
+    assert!(matches!(now(store.rotate(&id(0), &id(10), &change0)), Rotated::Rotated(_)));
     assert_eq!(
         create(&store, 5, &of_user("ada", Some((3, OverLimit::Refuse)))),
         Created::OverLimit
     );
-    let created = create(
-        &store,
-        6,
-        &of_user("ada", Some((2, OverLimit::EvictOldest))),
-    );
+    let created = create(&store, 6, &of_user("ada", Some((2, OverLimit::EvictOldest))));
     assert!(matches!(created, Created::Created(receipt) if receipt.evicted == 2));
     // The rotated one kept its beginning, so it was the oldest.
     assert!(!is_live(&store, 10) && !is_live(&store, 1) && is_live(&store, 2));
     // Taken is taken, whatever the limit, and nobody is evicted for it.
-    let taken = create(
-        &store,
-        6,
-        &of_user("ada", Some((1, OverLimit::EvictOldest))),
-    );
+    let taken = create(&store, 6, &of_user("ada", Some((1, OverLimit::EvictOldest))));
     assert_eq!(taken, Created::Taken);
     assert_eq!(sessions_of(&store, "ada"), 2);
 }

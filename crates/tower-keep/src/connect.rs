@@ -25,10 +25,7 @@ const SCHEMES: [(&str, &str); 1] = [("memory", "memory")];
 /// # Ok::<(), tower_keep::ConnectError>(()) }).unwrap();
 /// ```
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
-    let scheme = url
-        .split_once(':')
-        .map(|(scheme, _)| scheme)
-        .ok_or(Trouble::NoScheme)?;
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme).ok_or(Trouble::NoScheme)?;
     match scheme {
         #[cfg(feature = "memory")]
         "memory" if url == "memory:" => Ok(Arc::new(crate::MemoryStore::new())),
@@ -49,10 +46,7 @@ pub struct ConnectError(Trouble);
 #[derive(Debug)]
 enum Trouble {
     NoScheme,
-    #[cfg_attr(
-        not(feature = "memory"),
-        allow(dead_code, reason = "no store is compiled in")
-    )]
+    #[cfg_attr(not(feature = "memory"), allow(dead_code, reason = "no store is compiled in"))]
     Malformed(&'static str),
     NotCompiled(&'static str),
     UnknownScheme,

@@ -19,9 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Browsers and curl send `Secure` cookies over TLS only. Behind TLS the default cookie is right:
     // `SessionLayer::new(MemoryStore::new())`.
     let cookie = SessionCookie::named("id").insecure_over_plain_http();
-    let layer = SessionLayer::builder(MemoryStore::new())
-        .cookie(cookie)
-        .build()?;
+    let layer = SessionLayer::builder(MemoryStore::new()).cookie(cookie).build()?;
     let app = Router::new().route("/", get(home)).layer(layer);
 
     let address = std::env::var("ADDR").unwrap_or_else(|_| "127.0.0.1:3000".into());

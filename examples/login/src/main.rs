@@ -97,9 +97,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `SameSite=Lax`, the default, keeps the cookie from forms that other sites post here. So every
     // change of state is a POST.
     let cookie = SessionCookie::named("id").insecure_over_plain_http();
-    let layer = SessionLayer::builder(MemoryStore::new())
-        .cookie(cookie)
-        .build()?;
+    let layer = SessionLayer::builder(MemoryStore::new()).cookie(cookie).build()?;
     let app = Router::new()
         .route("/", get(home))
         .route("/login", post(login))

@@ -61,11 +61,7 @@ fn add<C: Contender>(runtime: &Rc<Runtime>, scenario: &'static Scenario, cases: 
         Work::Increment => driver(runtime, contender.increment(), cookies),
         Work::Create => driver(runtime, contender.create(), cookies),
     };
-    cases.push(Case {
-        scenario,
-        contender: C::NAME,
-        run,
-    });
+    cases.push(Case { scenario, contender: C::NAME, run });
 }
 
 async fn stored<C: Contender>(contender: &C, shape: Shape) -> String {

@@ -15,9 +15,7 @@ pub(crate) async fn send<S: Endpoint>(service: &mut S, cookies: Option<&HeaderVa
     let Ok(()) = poll_fn(|context| service.poll_ready(context)).await;
     let mut request = Request::default();
     if let Some(cookies) = cookies {
-        request
-            .headers_mut()
-            .insert(header::COOKIE, cookies.clone());
+        request.headers_mut().insert(header::COOKIE, cookies.clone());
     }
     let Ok(response) = service.call(request).await;
     response

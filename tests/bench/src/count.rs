@@ -119,8 +119,7 @@ impl Counts {
                 });
             }
             ["session", contender, bytes] => {
-                self.sessions
-                    .push((contender.to_owned(), bytes.parse().ok()?));
+                self.sessions.push((contender.to_owned(), bytes.parse().ok()?));
             }
             _ => return None,
         }

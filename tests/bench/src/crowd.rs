@@ -23,10 +23,7 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     pub(crate) fn with_capacity(sessions: usize) -> Self {
-        Self {
-            width: 0,
-            text: Vec::with_capacity(sessions * WIDEST),
-        }
+        Self { width: 0, text: Vec::with_capacity(sessions * WIDEST) }
     }
 
     /// Fills a contender with [`SESSIONS`] small sessions, and keeps the cookies of those that live on.

@@ -48,15 +48,11 @@ mod tests {
 
     #[test]
     fn sessions_have_the_sizes_of_the_scenarios() {
-        for (shape, fields, bytes) in [
-            (Shape::Small, 3, 190..=210),
-            (Shape::Large, 100, 16_000..=17_500),
-        ] {
+        for (shape, fields, bytes) in
+            [(Shape::Small, 3, 190..=210), (Shape::Large, 100, 16_000..=17_500)]
+        {
             let texts = texts(shape);
-            let size: usize = texts
-                .iter()
-                .map(|(name, value)| name.len() + value.len() + 2)
-                .sum();
+            let size: usize = texts.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
             assert_eq!(texts.len() + 1, fields);
             let size = size + VISITS.len() + FIRST_VISITS.to_string().len();
             assert!(bytes.contains(&size), "{size}");

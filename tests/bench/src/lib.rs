@@ -17,10 +17,7 @@
     clippy::panic,
     reason = "a measurement that went wrong must stop, and has no caller to tell"
 )]
-#![allow(
-    clippy::print_stdout,
-    reason = "a benchmark is there for what it prints"
-)]
+#![allow(clippy::print_stdout, reason = "a benchmark is there for what it prints")]
 
 mod case;
 mod client;

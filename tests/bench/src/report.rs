@@ -42,11 +42,7 @@ impl Results {
     }
 
     pub(crate) fn session_bytes(&self, contender: &str) -> Option<f64> {
-        self.counts
-            .sessions
-            .iter()
-            .find(|(name, _)| name == contender)
-            .map(|(_, bytes)| *bytes)
+        self.counts.sessions.iter().find(|(name, _)| name == contender).map(|(_, bytes)| *bytes)
     }
 
     fn write_requests(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,10 +20,7 @@ pub fn run(count_program: &str) -> ExitCode {
     let quick = asked("--quick") || !asked("--bench");
     let many = asked("--many") && !quick;
 
-    let mut results = Results {
-        counts: Counts::ask(count_program, many),
-        ..Results::default()
-    };
+    let mut results = Results { counts: Counts::ask(count_program, many), ..Results::default() };
     if !quick {
         results.times = timing::measure();
     }

@@ -72,15 +72,12 @@ fn round<C: Sweeping>() -> Waits {
             let mut waits = Vec::with_capacity(MOST_REQUESTS);
             let runtime = self::runtime();
             let quiet = Instant::now();
-            runtime.block_on(load(&mut service, &crowd, &mut waits, || {
-                quiet.elapsed() > QUIET
-            }));
+            runtime.block_on(load(&mut service, &crowd, &mut waits, || quiet.elapsed() > QUIET));
             let worst_in_quiet = worst(&waits);
             waits.clear();
             loaded.store(true, Ordering::Release);
-            runtime.block_on(load(&mut service, &crowd, &mut waits, || {
-                stop.load(Ordering::Relaxed)
-            }));
+            runtime
+                .block_on(load(&mut service, &crowd, &mut waits, || stop.load(Ordering::Relaxed)));
             (worst_in_quiet, waits)
         });
         while !loaded.load(Ordering::Acquire) {

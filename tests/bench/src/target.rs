@@ -68,10 +68,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Verdict> {
     }
     for (scenario, limit) in ALLOCATIONS {
         if let Some(calls) = results.allocations(scenario, OURS) {
-            add(
-                calls <= limit,
-                format!("{scenario}: {calls} allocations, at most {limit}"),
-            );
+            add(calls <= limit, format!("{scenario}: {calls} allocations, at most {limit}"));
         }
     }
     for (scenario, limit) in SECOND_WORKER {

@@ -61,11 +61,7 @@ impl Runner {
                 (BATCH.as_nanos() / one.as_nanos().max(1)).clamp(50, 50_000) as u32
             }
         };
-        Self {
-            case,
-            requests,
-            turns: Vec::with_capacity(ROUNDS),
-        }
+        Self { case, requests, turns: Vec::with_capacity(ROUNDS) }
     }
 
     fn turn(&mut self) {

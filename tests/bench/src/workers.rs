@@ -56,12 +56,7 @@ fn compare<C: Contender>(
     service: &impl Endpoint,
     crowd: &Arc<Crowd>,
 ) -> Throughput {
-    let mut best = Throughput {
-        contender: C::NAME,
-        scenario,
-        one_worker: 0.0,
-        two_workers: 0.0,
-    };
+    let mut best = Throughput { contender: C::NAME, scenario, one_worker: 0.0, two_workers: 0.0 };
     for _ in 0..ROUNDS {
         best.one_worker = best.one_worker.max(turn(1, service, crowd));
         best.two_workers = best.two_workers.max(turn(2, service, crowd));
@@ -71,29 +66,20 @@ fn compare<C: Contender>(
 
 /// Requests per second with so many workers.
 fn turn(workers: usize, service: &impl Endpoint, crowd: &Arc<Crowd>) -> f64 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).build();
     let runtime = runtime.expect("a runtime");
     let stop = Arc::new(AtomicBool::new(false));
     let started = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
         .map(|number| {
-            let asking = ask(
-                service.clone(),
-                Arc::clone(crowd),
-                Random(number << 32),
-                Arc::clone(&stop),
-            );
+            let asking =
+                ask(service.clone(), Arc::clone(crowd), Random(number << 32), Arc::clone(&stop));
             runtime.spawn(asking)
         })
         .collect();
     std::thread::sleep(TURN);
     stop.store(true, Ordering::Relaxed);
-    let requests: u64 = tasks
-        .into_iter()
-        .map(|task| runtime.block_on(task).expect("a task"))
-        .sum();
+    let requests: u64 = tasks.into_iter().map(|task| runtime.block_on(task).expect("a task")).sum();
     requests as f64 / started.elapsed().as_secs_f64()
 }
 

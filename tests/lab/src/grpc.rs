@@ -10,11 +10,7 @@ use tower_keep::{Session, SessionLayer};
 
 use crate::value::{Json, from_text};
 
-#[expect(
-    unreachable_pub,
-    unused_qualifications,
-    reason = "the code is generated"
-)]
+#[expect(unreachable_pub, unused_qualifications, reason = "the code is generated")]
 mod v1 {
     tonic::include_proto!("lab.v1");
 }

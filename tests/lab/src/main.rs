@@ -22,10 +22,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "nobody else tells why it did not start"
-            )]
+            #[expect(clippy::print_stderr, reason = "nobody else tells why it did not start")]
             {
                 eprintln!("tower-keep-lab: {error}");
             }
@@ -63,17 +60,13 @@ async fn run() -> Result<(), Box<dyn Error>> {
             None => Ok(()),
         }
     };
-    tokio::try_join!(
-        async { http.await.map_err(Box::<dyn Error>::from) },
-        async { grpc.await.map_err(Box::<dyn Error>::from) },
-    )?;
+    tokio::try_join!(async { http.await.map_err(Box::<dyn Error>::from) }, async {
+        grpc.await.map_err(Box::<dyn Error>::from)
+    },)?;
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "whoever started the lab waits for this line"
-)]
+#[expect(clippy::print_stdout, reason = "whoever started the lab waits for this line")]
 fn announce(http: &TcpListener, grpc: Option<&TcpListener>) -> std::io::Result<()> {
     println!("listening on http://{}", http.local_addr()?);
     if let Some(grpc) = grpc {

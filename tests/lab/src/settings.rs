@@ -48,29 +48,16 @@ impl Settings {
     fn read(variables: Variables<impl Fn(&'static str) -> Found>) -> Result<Self, InvalidSetting> {
         let lifetime = Lifetime::default();
         let cookie = cookie(&variables)?;
-        if variables
-            .text("LAB_SEAL")?
-            .is_some_and(|seal| seal != "plain")
-        {
-            return Err(InvalidSetting::new(
-                "LAB_SEAL",
-                "the lab only has `plain` as yet",
-            ));
+        if variables.text("LAB_SEAL")?.is_some_and(|seal| seal != "plain") {
+            return Err(InvalidSetting::new("LAB_SEAL", "the lab only has `plain` as yet"));
         }
         if variables.text("LAB_KEYS")?.is_some() {
-            return Err(InvalidSetting::new(
-                "LAB_KEYS",
-                "the lab seals no cookie as yet",
-            ));
+            return Err(InvalidSetting::new("LAB_KEYS", "the lab seals no cookie as yet"));
         }
         Ok(Self {
-            address: variables
-                .text("LAB_ADDR")?
-                .unwrap_or_else(|| "127.0.0.1:0".into()),
+            address: variables.text("LAB_ADDR")?.unwrap_or_else(|| "127.0.0.1:0".into()),
             grpc_address: variables.text("LAB_GRPC_ADDR")?,
-            store: variables
-                .text("LAB_STORE")?
-                .unwrap_or_else(|| "memory:".into()),
+            store: variables.text("LAB_STORE")?.unwrap_or_else(|| "memory:".into()),
             trace: variables.switch("LAB_SLOW_LOG")?.unwrap_or(false),
             persistent: variables
                 .one_of("LAB_COOKIE", &[("browser", false), ("persistent", true)])?
@@ -78,9 +65,7 @@ impl Settings {
             transports: transports(&variables, &cookie)?,
             lifetime: Lifetime::new(
                 variables.millis("LAB_IDLE_MS")?.unwrap_or(lifetime.idle),
-                variables
-                    .millis("LAB_ABSOLUTE_MS")?
-                    .unwrap_or(lifetime.absolute),
+                variables.millis("LAB_ABSOLUTE_MS")?.unwrap_or(lifetime.absolute),
             ),
             renew_after: variables.millis("LAB_RENEW_AFTER_MS")?,
             store_timeout: variables.millis("LAB_STORE_TIMEOUT_MS")?,
@@ -110,10 +95,8 @@ impl Settings {
     fn builder(&self, store: Arc<dyn Store>) -> SessionLayerBuilder {
         let mut limits = Limits::default();
         limits.user_sessions = self.user_limit;
-        let mut builder = SessionLayer::builder(store)
-            .lifetime(self.lifetime)
-            .limits(limits)
-            .client(client);
+        let mut builder =
+            SessionLayer::builder(store).lifetime(self.lifetime).limits(limits).client(client);
         if self.persistent {
             builder = builder.persistent();
         }
@@ -145,11 +128,7 @@ fn cookie(
         Some(name) => SessionCookie::named(name),
         None => SessionCookie::named(unless),
     };
-    Ok(if is_secure {
-        named("__Host-id")
-    } else {
-        named("id").insecure_over_plain_http()
-    })
+    Ok(if is_secure { named("__Host-id") } else { named("id").insecure_over_plain_http() })
 }
 
 fn transports(
@@ -163,23 +142,16 @@ fn transports(
         Some(("header", name)) => HeaderName::from_str(name)
             .map(Transport::header)
             .map_err(|_| InvalidSetting::new(NAME, "the header has no valid name")),
-        _ => Err(InvalidSetting::new(
-            NAME,
-            "use a list of `cookie`, `header:NAME` and `bearer`",
-        )),
+        _ => Err(InvalidSetting::new(NAME, "use a list of `cookie`, `header:NAME` and `bearer`")),
     };
     let list = variables.text(NAME)?;
-    list.map(|list| list.split(',').map(|word| one(word.trim())).collect())
-        .transpose()
+    list.map(|list| list.split(',').map(|word| one(word.trim())).collect()).transpose()
 }
 
 fn user_limit(
     variables: &Variables<impl Fn(&'static str) -> Found>,
 ) -> Result<Option<UserLimit>, InvalidSetting> {
-    let words = [
-        ("evict", OverLimit::EvictOldest),
-        ("refuse", OverLimit::Refuse),
-    ];
+    let words = [("evict", OverLimit::EvictOldest), ("refuse", OverLimit::Refuse)];
     let over = variables.one_of("LAB_OVER_LIMIT", &words)?;
     let most = variables.number("LAB_MAX_PER_USER")?;
     Ok(most.map(|most| UserLimit::new(most, over.unwrap_or(OverLimit::EvictOldest))))
@@ -197,9 +169,7 @@ impl<F: Fn(&'static str) -> Found> Variables<F> {
 
     fn number<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, InvalidSetting> {
         let parse = |value: String| {
-            value
-                .parse()
-                .map_err(|_| InvalidSetting::new(name, "use a whole number"))
+            value.parse().map_err(|_| InvalidSetting::new(name, "use a whole number"))
         };
         self.text(name)?.map(parse).transpose()
     }
@@ -224,10 +194,7 @@ impl<F: Fn(&'static str) -> Found> Variables<F> {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         match found {
             Some((_, meaning)) => Ok(Some(*meaning)),
-            None => Err(InvalidSetting::new(
-                name,
-                format!("use one of: {}", known.join(", ")),
-            )),
+            None => Err(InvalidSetting::new(name, format!("use one of: {}", known.join(", ")))),
         }
     }
 }
@@ -241,10 +208,7 @@ pub(crate) struct InvalidSetting {
 
 impl InvalidSetting {
     fn new(name: &'static str, why: impl Into<String>) -> Self {
-        Self {
-            name,
-            why: why.into(),
-        }
+        Self { name, why: why.into() }
     }
 }
 

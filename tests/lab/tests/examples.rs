@@ -57,11 +57,7 @@ impl Example {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let server = Server::start(program, &[("ADDR", "127.0.0.1:0")]).await;
-        Self {
-            commands: commands(name, &server.address),
-            server,
-            folder,
-        }
+        Self { commands: commands(name, &server.address), server, folder }
     }
 
     fn url(&self, path: &str) -> String {
@@ -109,10 +105,7 @@ impl Drop for Example {
 
 /// The curl commands in the first lines of an example, for a server at this address.
 fn commands(name: &str, address: &str) -> Vec<String> {
-    let path = format!(
-        "{}/../../examples/{name}/src/main.rs",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let path = format!("{}/../../examples/{name}/src/main.rs", env!("CARGO_MANIFEST_DIR"));
     let source = fs::read_to_string(path).unwrap();
     let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     let text = lines.collect::<Vec<_>>().join("\n");
@@ -155,28 +148,21 @@ async fn login_signs_in_and_out_everywhere() {
     let page = example.run(&elsewhere, None).await;
     assert_eq!(page.matches("<li>").count(), 2, "{page}");
     let everywhere = example.url("/logout-everywhere");
-    let page = example
-        .curl(&format!("--location --data '' {everywhere}"))
-        .await;
+    let page = example.curl(&format!("--location --data '' {everywhere}")).await;
     assert!(page.contains("Password"), "{page}");
     let page = example.run(&home.replace(" jar", " other-jar"), None).await;
     assert!(page.contains("Password"), "{page}");
 
     example.run(sign_in, None).await;
     let logout = example.url("/logout");
-    let page = example
-        .curl(&format!("--location --data '' {logout}"))
-        .await;
+    let page = example.curl(&format!("--location --data '' {logout}")).await;
     assert!(page.contains("Password"), "{page}");
     for user in ["ada", "nobody"] {
         let login = example.url("/login");
         let arguments =
             format!("--write-out '%{{http_code}}' --data 'user={user}&password=x' {login}");
         let page = example.curl(&arguments).await;
-        assert!(
-            page.contains("No such user") && page.ends_with("401"),
-            "{page}"
-        );
+        assert!(page.contains("No such user") && page.ends_with("401"), "{page}");
     }
 }
 
@@ -190,16 +176,9 @@ async fn typed_keeps_a_struct_and_shows_its_notice_once() {
     assert!(page.contains("Saved, Ada."), "{page}");
     let page = example.curl(&example.url("/")).await;
     assert!(!page.contains("Saved"), "{page}");
-    assert!(
-        page.contains("value=\"Ada\"") && page.contains("color-scheme: dark"),
-        "{page}"
-    );
+    assert!(page.contains("value=\"Ada\"") && page.contains("color-scheme: dark"), "{page}");
     let hostile = example.url("/");
-    let page = example
-        .curl(&format!(
-            "--location --data 'name=<b>&theme=light' {hostile}"
-        ))
-        .await;
+    let page = example.curl(&format!("--location --data 'name=<b>&theme=light' {hostile}")).await;
     assert!(page.contains("Saved, &lt;b&gt;."), "{page}");
 }
 

@@ -82,10 +82,9 @@ impl Store for ClockedStore {
         let (mut records, at) = self.open();
         StoreFuture::ready(Ok(match live(&mut records, id, at) {
             None => Applied::Gone,
-            Some(record) if !change.fits(record.version) => Applied::Conflict(Loaded {
-                record: Arc::clone(record),
-                at,
-            }),
+            Some(record) if !change.fits(record.version) => {
+                Applied::Conflict(Loaded { record: Arc::clone(record), at })
+            }
             Some(record) => {
                 *record = Arc::new(change.applied_to(record, at));
                 Applied::Applied(Receipt::of(record, at))

@@ -28,14 +28,8 @@ pub enum Call {
 
 impl Call {
     /// All operations.
-    pub const ALL: [Self; 6] = [
-        Self::Create,
-        Self::Load,
-        Self::Apply,
-        Self::Rotate,
-        Self::Touch,
-        Self::Delete,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Create, Self::Load, Self::Apply, Self::Rotate, Self::Touch, Self::Delete];
 }
 
 /// What happens to one call.
@@ -74,10 +68,7 @@ struct Script {
 impl<S> Faulty<S> {
     /// A store without a fault so far.
     pub fn new(inner: S) -> Self {
-        Self {
-            inner,
-            script: Arc::default(),
-        }
+        Self { inner, script: Arc::default() }
     }
 
     /// The store beneath.

@@ -29,9 +29,5 @@ pub use visit::{Act, Jar, Visit, is_our_cookie};
 /// How often a test repeats: `usual`, or `long` where `TOWER_KEEP_LONG=1` is set.
 #[must_use]
 pub fn rounds(usual: usize, long: usize) -> usize {
-    if std::env::var_os("TOWER_KEEP_LONG").is_some_and(|value| value == "1") {
-        long
-    } else {
-        usual
-    }
+    if std::env::var_os("TOWER_KEEP_LONG").is_some_and(|value| value == "1") { long } else { usual }
 }

@@ -35,9 +35,7 @@ impl Http {
     /// A client that speaks HTTP/2, all requests on one connection.
     #[must_use]
     pub fn two(address: SocketAddr) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(true)
-            .build_http();
+        let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         Self { client, address }
     }
 

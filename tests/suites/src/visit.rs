@@ -37,9 +37,8 @@ impl Jar {
     pub async fn signed_in(layer: &SessionLayer, user: &str) -> Self {
         let user = user.to_owned();
         let mut jar = Self::new();
-        let response = Visit::to(layer)
-            .run(async move |session: Session| session.set_user(user))
-            .await;
+        let response =
+            Visit::to(layer).run(async move |session: Session| session.set_user(user)).await;
         jar.take(&response);
         assert!(jar.0.is_some(), "a sign-in sends a token");
         jar
@@ -112,10 +111,7 @@ impl Visit {
     /// A request without a cookie.
     #[must_use]
     pub fn to(layer: &SessionLayer) -> Self {
-        Self {
-            layer: layer.clone(),
-            request: Request::new(Body::empty()),
-        }
+        Self { layer: layer.clone(), request: Request::new(Body::empty()) }
     }
 
     /// Sends the cookie that a browser holds.

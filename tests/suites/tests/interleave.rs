@@ -27,17 +27,13 @@ fn slow(store: impl Store) -> Arc<dyn Store> {
 }
 
 fn in_one_thread(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.unwrap().block_on(future);
 }
 
 fn in_several_threads(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(3)
-        .enable_all()
-        .build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_all().build();
     runtime.unwrap().block_on(future);
 }
 

@@ -108,11 +108,7 @@ async fn use_a_session(layer: &SessionLayer, search: &mut Search) {
     let acts: [Try; 8] = [
         |session| session.insert("a", format!("{VALUE}1")),
         |session| session.get::<u64>("a").map(drop),
-        |session| {
-            session
-                .update("a", |text: &mut String| text.push_str(VALUE))
-                .map(drop)
-        },
+        |session| session.update("a", |text: &mut String| text.push_str(VALUE)).map(drop),
         |session| session.set_user("ada"),
         |session| session.flash("notice", format!("{VALUE}2")),
         |session| session.take_flash::<u64>("notice").map(drop),
@@ -144,20 +140,13 @@ async fn use_a_session(layer: &SessionLayer, search: &mut Search) {
     }
     let other = Jar::signed_in(layer, "eve").await;
     search.keep_secret(&other);
-    let both = format!(
-        "__Host-id={}; __Host-id={}",
-        jar.text().unwrap(),
-        other.text().unwrap()
-    );
+    let both = format!("__Host-id={}; __Host-id={}", jar.text().unwrap(), other.text().unwrap());
     let visit = Visit::to(layer).header("cookie", both);
-    visit
-        .run(async |session: Session| assert!(session.is_new()))
-        .await;
+    visit.run(async |session: Session| assert!(session.is_new())).await;
     let visit = Visit::to(layer).with(&jar);
     visit.run(async |session: Session| session.destroy()).await;
     let late = Visit::to(layer).with(&jar);
-    late.run(async |session: Session| session.insert("a", VALUE))
-        .await;
+    late.run(async |session: Session| session.insert("a", VALUE)).await;
 }
 
 async fn fail_in_every_way(
@@ -171,30 +160,25 @@ async fn fail_in_every_way(
         StoreErrorKind::Misconfigured,
         StoreErrorKind::Unavailable,
     ];
-    let faults = kinds
-        .map(Fault::Fails)
-        .into_iter()
-        .chain([Fault::Lost, Fault::Silent]);
+    let faults = kinds.map(Fault::Fails).into_iter().chain([Fault::Lost, Fault::Silent]);
     for fault in faults {
         for call in Call::ALL {
             let jar = Jar::signed_in(layer, "ada").await;
             search.keep_secret(&jar);
             store.next(call, fault.clone());
             let (tell, told) = tokio::sync::oneshot::channel();
-            let visit = Visit::to(layer)
-                .with(&jar)
-                .run(async move |session: Session| {
-                    session.insert("a", VALUE)?;
-                    if call == Call::Rotate {
-                        session.rotate();
-                    }
-                    if call == Call::Delete {
-                        session.destroy();
-                    }
-                    let outcome = session.save().await;
-                    let _ = tell.send((session.clone(), outcome.clone()));
-                    outcome
-                });
+            let visit = Visit::to(layer).with(&jar).run(async move |session: Session| {
+                session.insert("a", VALUE)?;
+                if call == Call::Rotate {
+                    session.rotate();
+                }
+                if call == Call::Delete {
+                    session.destroy();
+                }
+                let outcome = session.save().await;
+                let _ = tell.send((session.clone(), outcome.clone()));
+                outcome
+            });
             let response = visit.await;
             search.print(&response);
             search.printed.push_str(&text(response).await);

@@ -53,10 +53,7 @@ fn begin(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Option<W
     if let Some(failure) = &state.failure {
         return Err(failure.clone());
     }
-    let touch_due = state
-        .live
-        .as_ref()
-        .is_some_and(|live| manager.is_touch_due(live, &state));
+    let touch_due = state.live.as_ref().is_some_and(|live| manager.is_touch_due(live, &state));
     let plan = state.plan(touch_due || moment == Moment::Save);
     match plan {
         Plan::Drop => {
@@ -116,21 +113,15 @@ async fn destroy(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error>
     let Some(id) = work.doomed else {
         return Ok(Outcome::Gone);
     };
-    let was_there = within(
-        manager.settings().store_timeout,
-        manager.store().delete(&id),
-    )
-    .await
-    .inspect_err(|error| manager.events().outage("delete", error))?;
+    let was_there = within(manager.settings().store_timeout, manager.store().delete(&id))
+        .await
+        .inspect_err(|error| manager.events().outage("delete", error))?;
     work.doomed = None;
     if !was_there {
         return Ok(Outcome::Gone);
     }
     manager.events().destroyed(1);
-    Ok(Outcome::Done(Done {
-        live: None,
-        message: Some(Message::Forget),
-    }))
+    Ok(Outcome::Done(Done { live: None, message: Some(Message::Forget) }))
 }
 
 /// Puts the outcome into the state.
@@ -158,11 +149,7 @@ fn settle(
             if work.has_changes() {
                 exchange.manager().events().late_commit();
             }
-            if work.plan == Plan::Destroy {
-                Ok(())
-            } else {
-                late(moment)
-            }
+            if work.plan == Plan::Destroy { Ok(()) } else { late(moment) }
         }
         Err(error) => {
             if error.is_indeterminate() {

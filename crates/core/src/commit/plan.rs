@@ -42,46 +42,20 @@ impl Plan {
 /// Decides what a commit does.
 pub(crate) fn plan(facts: Facts) -> Plan {
     match facts {
-        Facts {
-            gone: true,
-            written,
-            new_token,
-            doomed,
-            ..
-        } => {
+        Facts { gone: true, written, new_token, doomed, .. } => {
             if written || new_token || doomed {
                 Plan::Drop
             } else {
                 Plan::Nothing
             }
         }
-        Facts {
-            doomed: true,
-            written: true,
-            ..
-        } => Plan::Replace,
+        Facts { doomed: true, written: true, .. } => Plan::Replace,
         Facts { doomed: true, .. } => Plan::Destroy,
-        Facts {
-            live: true,
-            new_token: true,
-            ..
-        } => Plan::Rotate,
-        Facts {
-            live: true,
-            written: true,
-            ..
-        } => Plan::Apply,
-        Facts {
-            live: true,
-            touch_due: true,
-            ..
-        } => Plan::Touch,
+        Facts { live: true, new_token: true, .. } => Plan::Rotate,
+        Facts { live: true, written: true, .. } => Plan::Apply,
+        Facts { live: true, touch_due: true, .. } => Plan::Touch,
         // A token for a session that holds nothing would be a record for every visitor.
-        Facts {
-            live: false,
-            written: true,
-            ..
-        } => Plan::Create,
+        Facts { live: false, written: true, .. } => Plan::Create,
         _ => Plan::Nothing,
     }
 }
@@ -116,10 +90,7 @@ mod tests {
     #[test]
     fn nothing_is_created_without_a_write() {
         for (facts, plan) in all().filter(|(facts, _)| !facts.written) {
-            assert!(
-                !matches!(plan, Plan::Create | Plan::Replace | Plan::Apply),
-                "{facts:?}"
-            );
+            assert!(!matches!(plan, Plan::Create | Plan::Replace | Plan::Apply), "{facts:?}");
         }
     }
 
@@ -144,10 +115,7 @@ mod tests {
     fn touch_never_stands_beside_a_write() {
         for (facts, plan) in all().filter(|(_, plan)| *plan == Plan::Touch) {
             assert!(facts.live && facts.touch_due, "{facts:?} {plan:?}");
-            assert!(
-                !(facts.written || facts.new_token || facts.doomed),
-                "{facts:?}"
-            );
+            assert!(!(facts.written || facts.new_token || facts.doomed), "{facts:?}");
         }
     }
 }

@@ -27,9 +27,7 @@ pub(crate) struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self {
-            turns: (0..QUEUES).map(|_| Semaphore::new(1)).collect(),
-        }
+        Self { turns: (0..QUEUES).map(|_| Semaphore::new(1)).collect() }
     }
 }
 

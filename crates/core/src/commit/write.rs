@@ -96,10 +96,7 @@ impl Work {
             return Ok(Outcome::Gone);
         };
         let lifetime = manager.settings().lifetime(live.record.remember);
-        let touch = Touch {
-            created_at: live.record.created_at,
-            lifetime,
-        };
+        let touch = Touch { created_at: live.record.created_at, lifetime };
         match call(manager, "touch", manager.store().touch(&live.id, touch)).await? {
             Touched::Gone => Ok(Outcome::Gone),
             Touched::Touched(receipt) => {
@@ -119,18 +116,12 @@ impl Work {
     ) -> Result<Outcome, Error> {
         manager.admit(client)?;
         let remember = self.remember.unwrap_or_default();
-        let mut new = NewRecord::new(
-            manager.name().clone(),
-            manager.settings().lifetime(remember),
-        );
+        let mut new = NewRecord::new(manager.name().clone(), manager.settings().lifetime(remember));
         let edits = self.pending.edits();
         new.fields =
             Fields::default().with(edits.iter().map(|(name, json)| (&**name, json.as_deref())));
         new.user.clone_from(&self.sign_in);
-        new.user_limit = self
-            .sign_in
-            .as_ref()
-            .and(manager.settings().limits.user_sessions);
+        new.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
         new.client = client.cloned();
         new.remember = remember;
         for _ in 0..MAX_TOKENS {
@@ -190,9 +181,8 @@ impl Work {
                     if !manager.accepts(&fresh) {
                         return Ok(Outcome::Gone);
                     }
-                    lost_updates += self
-                        .pending
-                        .replay(&live.record.fields, &fresh.record.fields)?;
+                    lost_updates +=
+                        self.pending.replay(&live.record.fields, &fresh.record.fields)?;
                     live.record = fresh.record;
                     live.at = fresh.at;
                 }
@@ -201,10 +191,7 @@ impl Work {
                 Attempt::OverLimit => return Err(over_limit(manager)),
             }
             if turn.is_none() {
-                let limit = manager
-                    .settings()
-                    .store_timeout
-                    .saturating_mul(TURN_IN_TIMEOUTS);
+                let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
                 turn = Some(manager.queue().turn(&live.id, limit).await?);
             } else if attempt > 1 {
                 pause(attempt).await;
@@ -222,10 +209,7 @@ impl Work {
         change.remember = self.remember;
         change.restart = self.sign_in.is_some();
         change.user.clone_from(&self.sign_in);
-        change.user_limit = self
-            .sign_in
-            .as_ref()
-            .and(manager.settings().limits.user_sessions);
+        change.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
         change
     }
 
@@ -250,16 +234,8 @@ impl Work {
             persistent,
         });
         let live = self.observed.then(|| {
-            let record = Record {
-                expires_at: receipt.expires_at,
-                ..record()
-            };
-            Live {
-                id,
-                token,
-                record: Arc::new(record),
-                at: receipt.at,
-            }
+            let record = Record { expires_at: receipt.expires_at, ..record() };
+            Live { id, token, record: Arc::new(record), at: receipt.at }
         });
         Outcome::Done(Done { live, message })
     }

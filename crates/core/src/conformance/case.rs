@@ -62,10 +62,7 @@ impl Case {
     pub async fn run<H: Harness>(&self, harness: H, form: Form) -> Result<Outcome, Failure> {
         let case = *self;
         let run = tokio::spawn(async move {
-            if case
-                .needs
-                .is_some_and(|it| !harness.capabilities().contains(&it))
-            {
+            if case.needs.is_some_and(|it| !harness.capabilities().contains(&it)) {
                 return Ok(Outcome::DoesNotApply);
             }
             let store: Arc<dyn Store> = match form {
@@ -93,9 +90,7 @@ impl Case {
             })),
             Err(_) => {
                 stop.abort();
-                Err(Failure::new(format!(
-                    "no end after {PATIENCE:?}: the store hangs"
-                )))
+                Err(Failure::new(format!("no end after {PATIENCE:?}: the store hangs")))
             }
         }
         .map_err(|failure| failure.during(self.name))

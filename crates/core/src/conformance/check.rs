@@ -25,7 +25,5 @@ fn run<H: Harness>(name: &str, form: Form, harness: impl FnOnce() -> H) -> Resul
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("no runtime to test in: {error}")))?;
-    runtime
-        .block_on(async { case.run(harness(), form).await })
-        .map(drop)
+    runtime.block_on(async { case.run(harness(), form).await }).map(drop)
 }

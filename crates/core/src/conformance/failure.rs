@@ -14,9 +14,7 @@ pub(super) type Checked<T = ()> = Result<T, Failure>;
 
 impl Failure {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-        }
+        Self { message: message.into() }
     }
 
     /// The same failure, and where it happened.
@@ -43,10 +41,8 @@ impl StdError for Failure {}
 /// No case provokes an error, so that any is a failure.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let mut message = format!(
-            "the store answered with an error where it can answer ({:?})",
-            error.kind()
-        );
+        let mut message =
+            format!("the store answered with an error where it can answer ({:?})", error.kind());
         let mut cause = error.source();
         while let Some(error) = cause {
             message.push_str(": ");

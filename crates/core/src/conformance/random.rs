@@ -17,9 +17,7 @@ pub(super) struct Random {
 impl Random {
     /// Begins at the seed in `CONFORMANCE_SEED`, else at a random one.
     pub(super) fn new() -> Checked<Self> {
-        let asked_for = std::env::var(VARIABLE)
-            .ok()
-            .and_then(|seed| seed.parse().ok());
+        let asked_for = std::env::var(VARIABLE).ok().and_then(|seed| seed.parse().ok());
         let seed = match asked_for {
             Some(seed) => seed,
             None => {

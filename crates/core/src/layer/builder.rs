@@ -43,11 +43,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn lifetime(&self, remembered: bool) -> Lifetime {
-        if remembered {
-            self.remember_lifetime
-        } else {
-            self.lifetime
-        }
+        if remembered { self.remember_lifetime } else { self.lifetime }
     }
 
     pub(crate) fn renew_after(&self, remembered: bool) -> Duration {
@@ -131,11 +127,7 @@ pub struct SessionLayerBuilder {
 
 impl SessionLayerBuilder {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            settings: Settings::default(),
-            name: None,
-        }
+        Self { store, settings: Settings::default(), name: None }
     }
 
     /// Sends the token in this cookie, and by no other way.
@@ -260,28 +252,16 @@ impl SessionLayerBuilder {
         if let Some(name) = self.name {
             self.settings.name = name;
         }
-        let Settings {
-            transports,
-            token_headers,
-            lifetime,
-            remember_lifetime,
-            limits,
-            ..
-        } = &self.settings;
+        let Settings { transports, token_headers, lifetime, remember_lifetime, limits, .. } =
+            &self.settings;
         for transport in transports {
-            transport
-                .check()
-                .map_err(|why| ConfigError::new("a cookie", why))?;
+            transport.check().map_err(|why| ConfigError::new("a cookie", why))?;
         }
         let renew_after = self.settings.renew_after.unwrap_or_default();
         let is_binary = |name: &HeaderName| name.as_str().ends_with("-bin");
         let broken = [
             (transports.is_empty(), "transports", "give at least one"),
-            (
-                transports.len() > MAX_TRANSPORTS,
-                "transports",
-                "give at most eight",
-            ),
+            (transports.len() > MAX_TRANSPORTS, "transports", "give at most eight"),
             (
                 (1..transports.len())
                     .any(|n| transports[..n].iter().any(|t| t.same_as(&transports[n]))),
@@ -305,15 +285,9 @@ impl SessionLayerBuilder {
                 "renew_after",
                 "sessions in use would expire: make it shorter than the idle timeout",
             ),
+            (self.settings.store_timeout.is_zero(), "store_timeout", "make it longer than zero"),
             (
-                self.settings.store_timeout.is_zero(),
-                "store_timeout",
-                "make it longer than zero",
-            ),
-            (
-                limits
-                    .user_sessions
-                    .is_some_and(|limit| limit.sessions == 0),
+                limits.user_sessions.is_some_and(|limit| limit.sessions == 0),
                 "the limit of a user's sessions",
                 "nobody could sign in: allow at least one",
             ),
@@ -350,11 +324,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of the session layer cannot work: {}",
-            self.what, self.why
-        )
+        write!(f, "{} of the session layer cannot work: {}", self.what, self.why)
     }
 }
 

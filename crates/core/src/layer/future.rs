@@ -32,12 +32,7 @@ pin_project! {
 
 impl<F, Body> ResponseFuture<F, Body> {
     pub(crate) fn new(handler: F, exchange: Arc<Exchange>, is_grpc: bool) -> Self {
-        Self {
-            handler,
-            exchange,
-            is_grpc,
-            committing: None,
-        }
+        Self { handler, exchange, is_grpc, committing: None }
     }
 }
 
@@ -118,8 +113,6 @@ fn finish<Body: Default>(
 
 impl<F, Body> fmt::Debug for ResponseFuture<F, Body> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture")
-            .field("exchange", &self.exchange)
-            .finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").field("exchange", &self.exchange).finish_non_exhaustive()
     }
 }

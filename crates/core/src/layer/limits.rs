@@ -57,10 +57,8 @@ impl Limits {
         edits: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone,
     ) -> Result<(), Error> {
         // The cheap upper bound is below the limit for nearly every request.
-        let bytes: usize = edits
-            .clone()
-            .map(|(name, json)| name.len() + json.map_or(0, str::len))
-            .sum();
+        let bytes: usize =
+            edits.clone().map(|(name, json)| name.len() + json.map_or(0, str::len)).sum();
         if fields.bytes() + bytes <= self.record_bytes
             && fields.len() + edits.clone().count() <= self.fields
         {
@@ -106,15 +104,9 @@ impl NewSessions {
                 return Ok(());
             }
         }
-        let count = counts.entry(address).or_insert(Count {
-            since: now,
-            sessions: 0,
-        });
+        let count = counts.entry(address).or_insert(Count { since: now, sessions: 0 });
         if now.since(count.since) >= per {
-            *count = Count {
-                since: now,
-                sessions: 0,
-            };
+            *count = Count { since: now, sessions: 0 };
         }
         if count.sessions >= most {
             return Err(ErrorKind::TooManyNew.into());
@@ -147,16 +139,8 @@ mod tests {
         assert!(counts.admit(address, start, limit).is_ok());
         assert!(counts.admit(address, start, limit).is_ok());
         assert!(counts.admit(address, start, limit).is_err());
-        assert!(
-            counts
-                .admit("192.0.2.2".parse().unwrap(), start, limit)
-                .is_ok()
-        );
-        assert!(
-            counts
-                .admit(address, start + Duration::from_secs(60), limit)
-                .is_ok()
-        );
+        assert!(counts.admit("192.0.2.2".parse().unwrap(), start, limit).is_ok());
+        assert!(counts.admit(address, start + Duration::from_secs(60), limit).is_ok());
     }
 
     #[test]
@@ -164,21 +148,9 @@ mod tests {
         let counts = NewSessions::default();
         let limit = (1, Duration::from_secs(60));
         let now = Timestamp::from_millis(0);
-        assert!(
-            counts
-                .admit("2001:db8::1".parse().unwrap(), now, limit)
-                .is_ok()
-        );
-        assert!(
-            counts
-                .admit("2001:db8::2".parse().unwrap(), now, limit)
-                .is_err()
-        );
-        assert!(
-            counts
-                .admit("2001:db8:0:1::1".parse().unwrap(), now, limit)
-                .is_ok()
-        );
+        assert!(counts.admit("2001:db8::1".parse().unwrap(), now, limit).is_ok());
+        assert!(counts.admit("2001:db8::2".parse().unwrap(), now, limit).is_err());
+        assert!(counts.admit("2001:db8:0:1::1".parse().unwrap(), now, limit).is_ok());
     }
 
     #[test]

@@ -62,10 +62,9 @@ impl Manager {
 
     /// Counts a new session of a client, or refuses it.
     pub(crate) fn admit(&self, client: Option<&Client>) -> Result<(), Error> {
-        let (Some(limit), Some(address)) = (
-            self.settings.limits.new_sessions,
-            client.and_then(Client::address),
-        ) else {
+        let (Some(limit), Some(address)) =
+            (self.settings.limits.new_sessions, client.and_then(Client::address))
+        else {
             return Ok(());
         };
         self.new_sessions
@@ -79,12 +78,7 @@ impl Manager {
         if !headers.is_empty() {
             for (number, name) in self.settings.token_headers.iter().enumerate() {
                 let number = u8::try_from(number).unwrap_or(u8::MAX);
-                presented.extend(
-                    headers
-                        .get_all(name)
-                        .iter()
-                        .map(|line| (number, line.clone())),
-                );
+                presented.extend(headers.get_all(name).iter().map(|line| (number, line.clone())));
             }
         }
         presented

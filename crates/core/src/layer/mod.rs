@@ -63,9 +63,7 @@ impl SessionLayer {
     }
 
     fn with(settings: Settings, store: Arc<dyn Store>) -> Self {
-        Self {
-            manager: Arc::new(Manager::new(settings, store)),
-        }
+        Self { manager: Arc::new(Manager::new(settings, store)) }
     }
 }
 

@@ -47,9 +47,7 @@ where
         let manager = Arc::clone(&self.manager);
         let exchange = Arc::new(Exchange::of_request(manager, request.headers(), client));
         let is_grpc = is_grpc(&request);
-        request
-            .extensions_mut()
-            .insert(Handle(Arc::clone(&exchange)));
+        request.extensions_mut().insert(Handle(Arc::clone(&exchange)));
         ResponseFuture::new(self.inner.call(request), exchange, is_grpc)
     }
 }

@@ -48,10 +48,7 @@ impl Client {
     #[must_use]
     pub fn with_agent(mut self, agent: &str) -> Self {
         let longest = MAX_AGENT_BYTES.min(agent.len());
-        let end = (0..=longest)
-            .rev()
-            .find(|end| agent.is_char_boundary(*end))
-            .unwrap_or(0);
+        let end = (0..=longest).rev().find(|end| agent.is_char_boundary(*end)).unwrap_or(0);
         Arc::make_mut(&mut self.facts).agent = Some(agent[..end].into());
         self
     }

@@ -74,11 +74,7 @@ impl Record {
             expires_at: self.expires_at,
             user: self.user.as_ref().map(|user| user.as_str().into()),
             address: self.client.as_ref().and_then(Client::address),
-            agent: self
-                .client
-                .as_ref()
-                .and_then(Client::agent)
-                .map(Cow::Borrowed),
+            agent: self.client.as_ref().and_then(Client::agent).map(Cow::Borrowed),
             remember: self.remember,
             fields,
         };
@@ -110,11 +106,8 @@ impl Record {
         record.user = encoded.user.map(|user| (&*user).into());
         record.client = client(encoded.address, encoded.agent.as_deref());
         record.remember = encoded.remember;
-        record.fields = encoded
-            .fields
-            .iter()
-            .map(|(name, json)| (&**name, json.get()))
-            .collect::<Fields>();
+        record.fields =
+            encoded.fields.iter().map(|(name, json)| (&**name, json.get())).collect::<Fields>();
         Ok(record)
     }
 }
@@ -143,11 +136,8 @@ mod tests {
         record.last_active = Timestamp::from_millis(2_000);
         record.expires_at = Timestamp::from_millis(3_000);
         record.user = Some("ada".into());
-        record.client = Some(
-            Client::new()
-                .with_address([127, 0, 0, 1].into())
-                .with_agent("a \"b\""),
-        );
+        record.client =
+            Some(Client::new().with_address([127, 0, 0, 1].into()).with_agent("a \"b\""));
         record.remember = true;
         record.fields = [
             ("", "null"),
@@ -172,17 +162,12 @@ mod tests {
             r#""":null,"big":123456789012345678901234567890,"nul\u0000":"\u0000","text":"🏰"}}"#,
         );
         assert_eq!(String::from_utf8(bytes).unwrap(), golden);
-        assert_eq!(
-            Record::decode(&id, golden.as_bytes()).unwrap(),
-            full_record()
-        );
+        assert_eq!(Record::decode(&id, golden.as_bytes()).unwrap(), full_record());
     }
 
     #[test]
     fn record_of_another_id_is_corrupt() {
-        let bytes = full_record()
-            .encode(&SessionId::from_bytes([1; 32]))
-            .unwrap();
+        let bytes = full_record().encode(&SessionId::from_bytes([1; 32])).unwrap();
         let error = Record::decode(&SessionId::from_bytes([2; 32]), &bytes).unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     }

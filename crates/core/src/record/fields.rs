@@ -79,11 +79,7 @@ impl Fields {
                 if !edit_comes_first {
                     return packed.next();
                 }
-                if let Some(Edit {
-                    name,
-                    value: Some(value),
-                }) = edits.next()
-                {
+                if let Some(Edit { name, value: Some(value) }) = edits.next() {
                     return Some((&**name, &**value));
                 }
             }
@@ -111,13 +107,10 @@ impl Fields {
     pub fn bytes(&self) -> usize {
         let (packed, overlay) = self.parts();
         overlay.iter().fold(packed.text_bytes(), |bytes, edit| {
-            let before = packed.place(&edit.name).map_or(0, |place| {
-                packed.name(place).len() + packed.value(place).len()
-            });
-            let after = edit
-                .value
-                .as_ref()
-                .map_or(0, |value| edit.name.len() + value.len());
+            let before = packed
+                .place(&edit.name)
+                .map_or(0, |place| packed.name(place).len() + packed.value(place).len());
+            let after = edit.value.as_ref().map_or(0, |value| edit.name.len() + value.len());
             (bytes + after).saturating_sub(before)
         })
     }
@@ -167,13 +160,7 @@ impl Fields {
             let value = value.map(Arc::from);
             match overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
                 Ok(place) => overlay[place].value = value,
-                Err(place) => overlay.insert(
-                    place,
-                    Edit {
-                        name: Arc::from(*name),
-                        value,
-                    },
-                ),
+                Err(place) => overlay.insert(place, Edit { name: Arc::from(*name), value }),
             }
         }
         overlay
@@ -181,9 +168,7 @@ impl Fields {
 
     /// These fields and the edits, which are in order, in one piece.
     fn repacked(&self, edits: &[(&str, Option<&str>)]) -> Packed {
-        let added = edits
-            .iter()
-            .map(|(name, value)| name.len() + value.map_or(0, str::len));
+        let added = edits.iter().map(|(name, value)| name.len() + value.map_or(0, str::len));
         let fields = self.parts().0.len() + edits.len();
         let mut packer = Packer::with_capacity(self.bytes() + added.sum::<usize>(), fields);
         let mut edits = edits.iter().peekable();
@@ -272,20 +257,14 @@ mod tests {
     }
 
     fn owned(fields: &Fields) -> Vec<(String, String)> {
-        fields
-            .iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+        fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     #[test]
     fn change_of_a_large_session_shares_its_text() {
         let value = "9".repeat(160);
         let names: Vec<String> = (0..100).map(|n| format!("key{n}")).collect();
-        let fields: Fields = names
-            .iter()
-            .map(|name| (name.as_str(), value.as_str()))
-            .collect();
+        let fields: Fields = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
         let changed = fields.with([("key7", Some("1"))]);
         assert!(fields.parts().0.shares_with(changed.parts().0));
         assert_eq!(changed.get("key7"), Some("1"));

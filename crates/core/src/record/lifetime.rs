@@ -32,19 +32,15 @@ pub struct Lifetime {
 
 impl Lifetime {
     /// NIST SP 800-63B-4, 2.1.3, assurance level 1: at most 30 days, no idle timeout shorter.
-    pub const AAL1: Self = Self::new(
-        Duration::from_secs(30 * 86_400),
-        Duration::from_secs(30 * 86_400),
-    );
+    pub const AAL1: Self =
+        Self::new(Duration::from_secs(30 * 86_400), Duration::from_secs(30 * 86_400));
     /// NIST SP 800-63B-4, 2.2.3, assurance level 2: at most an hour idle and 24 hours in all.
     pub const AAL2: Self = Self::new(Duration::from_secs(3_600), Duration::from_secs(86_400));
     /// NIST SP 800-63B-4, 2.3.3, assurance level 3: at most 15 minutes idle and 12 hours in all.
     pub const AAL3: Self = Self::new(Duration::from_secs(900), Duration::from_secs(12 * 3_600));
     /// What 'remember me' means unless the layer says otherwise: two weeks idle, 60 days in all.
-    pub const REMEMBER: Self = Self::new(
-        Duration::from_secs(14 * 86_400),
-        Duration::from_secs(60 * 86_400),
-    );
+    pub const REMEMBER: Self =
+        Self::new(Duration::from_secs(14 * 86_400), Duration::from_secs(60 * 86_400));
 
     /// A lifetime of both clocks.
     #[must_use]
@@ -61,9 +57,6 @@ impl Lifetime {
 
 impl Default for Lifetime {
     fn default() -> Self {
-        Self::new(
-            Duration::from_secs(30 * 60),
-            Duration::from_secs(24 * 3_600),
-        )
+        Self::new(Duration::from_secs(30 * 60), Duration::from_secs(24 * 3_600))
     }
 }

@@ -29,9 +29,7 @@ impl Packed {
 
     /// The bytes of all names and values.
     pub(super) fn text_bytes(&self) -> usize {
-        self.0
-            .len()
-            .saturating_sub((2 * self.len() + 1) * self.width())
+        self.0.len().saturating_sub((2 * self.len() + 1) * self.width())
     }
 
     /// Where the field of a name is, or would be.
@@ -82,9 +80,7 @@ impl Packed {
 
     /// The `index`th of all names and values.
     fn part(&self, index: usize) -> &[u8] {
-        self.0
-            .get(self.start(index)..self.start(index + 1))
-            .unwrap_or_default()
+        self.0.get(self.start(index)..self.start(index + 1)).unwrap_or_default()
     }
 
     /// Where the `index`th of all names and values begins, and the one before it ends.
@@ -144,13 +140,9 @@ impl Packer {
     fn extend(&mut self, packed: &Packed, places: Range<usize>) {
         let parts = 2 * places.start..2 * places.end;
         let (from, here) = (packed.start(parts.start), self.bytes.len());
-        let text = packed
-            .0
-            .get(from..packed.start(parts.end))
-            .unwrap_or_default();
+        let text = packed.0.get(from..packed.start(parts.end)).unwrap_or_default();
         self.bytes.extend_from_slice(text);
-        self.ends
-            .extend(parts.map(|part| end(packed.start(part + 1) - from + here)));
+        self.ends.extend(parts.map(|part| end(packed.start(part + 1) - from + here)));
     }
 
     pub(super) fn finish(mut self) -> Packed {
@@ -161,8 +153,7 @@ impl Packer {
         let numbers = self.ends.iter().copied().chain([fields]);
         if width(self.bytes.len() + 2 * (self.ends.len() + 1)) == 2 {
             // What is so short has no larger number.
-            self.bytes
-                .extend(numbers.flat_map(|number| (number as u16).to_ne_bytes()));
+            self.bytes.extend(numbers.flat_map(|number| (number as u16).to_ne_bytes()));
         } else {
             self.bytes.extend(numbers.flat_map(u32::to_ne_bytes));
         }

@@ -30,28 +30,17 @@ pub(crate) fn vary(headers: &mut HeaderMap, names: &HeaderValue) {
 }
 
 fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    value
-        .to_str()
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
+    value.to_str().unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 /// Forbids caches to keep a response that carries a token; whatever the handler said is replaced, for
 /// a cached `Set-Cookie` signs one user in as another (RFC 9111, 7.3). Tells whether the handler had
 /// allowed it.
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) -> bool {
-    let allowed = headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .flat_map(list)
-        .any(|directive| {
-            directive.eq_ignore_ascii_case("public")
-                || directive
-                    .get(..9)
-                    .is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
-        });
+    let allowed = headers.get_all(CACHE_CONTROL).iter().flat_map(list).any(|directive| {
+        directive.eq_ignore_ascii_case("public")
+            || directive.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
+    });
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     allowed
 }
@@ -66,11 +55,7 @@ mod tests {
             headers.append(VARY, HeaderValue::from_static(value));
         }
         vary(&mut headers, &HeaderValue::from_static(names));
-        headers
-            .get_all(VARY)
-            .iter()
-            .map(|value| value.to_str().unwrap().to_owned())
-            .collect()
+        headers.get_all(VARY).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -81,10 +66,7 @@ mod tests {
             ["accept", "cookie, authorization"]
         );
         assert_eq!(varied(&["Accept, COOKIE"], "cookie"), ["Accept, COOKIE"]);
-        assert_eq!(
-            varied(&["Cookie"], "cookie, x-token"),
-            ["Cookie", "x-token"]
-        );
+        assert_eq!(varied(&["Cookie"], "cookie, x-token"), ["Cookie", "x-token"]);
         assert_eq!(varied(&["*"], "cookie"), ["*"]);
     }
 

@@ -30,9 +30,7 @@ pub(crate) fn failure<Body: Default>(error: &Error, is_grpc: bool) -> Response<B
     } else {
         *response.status_mut() = error.status();
         if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
     }
     response

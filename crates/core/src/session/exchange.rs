@@ -43,26 +43,13 @@ impl Exchange {
         client: Option<Client>,
     ) -> Self {
         let presented = manager.presented(headers);
-        Self {
-            manager,
-            presented,
-            client,
-            asked: OnceLock::new(),
-        }
+        Self { manager, presented, client, asked: OnceLock::new() }
     }
 
     /// An exchange without a request, around a session that is in the store.
     pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
-        let asked = Asked {
-            state: Mutex::new(State::detached(live)),
-            turn: Turn::default(),
-        };
-        Self {
-            manager,
-            presented: Presented::new(),
-            client: None,
-            asked: asked.into(),
-        }
+        let asked = Asked { state: Mutex::new(State::detached(live)), turn: Turn::default() };
+        Self { manager, presented: Presented::new(), client: None, asked: asked.into() }
     }
 
     pub(crate) fn manager(&self) -> &Arc<Manager> {
@@ -79,10 +66,7 @@ impl Exchange {
 
     /// The state. No code of the application runs under this lock, and no `.await` does.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.asked()
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.asked().state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn asked(&self) -> &Asked {
@@ -135,10 +119,8 @@ impl Exchange {
             return true;
         };
         let mut state = self.state();
-        let touch_due = state
-            .live
-            .as_ref()
-            .is_some_and(|live| self.manager.is_touch_due(live, &state));
+        let touch_due =
+            state.live.as_ref().is_some_and(|live| self.manager.is_touch_due(live, &state));
         // The commit reports a failure.
         let needs = state.failure.is_some() || state.plan(touch_due) != Plan::Nothing;
         if !needs {
@@ -163,10 +145,7 @@ impl Drop for Exchange {
         let Some(asked) = self.asked.get_mut() else {
             return;
         };
-        let state = asked
-            .state
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = asked.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
             self.manager.events().dropped_dirty(state.phase);
         }

@@ -65,9 +65,7 @@ impl Session {
     pub fn load(
         extensions: &Extensions,
     ) -> impl Future<Output = Result<Self, Error>> + Send + use<> {
-        let exchange = extensions
-            .get()
-            .map(|Handle(exchange)| Arc::clone(exchange));
+        let exchange = extensions.get().map(|Handle(exchange)| Arc::clone(exchange));
         async move {
             let exchange = exchange.ok_or_else(|| Error::new(ErrorKind::MissingLayer))?;
             exchange.load().await?;
@@ -128,11 +126,7 @@ impl Session {
         let _turn = self.exchange.turn().await;
         let manager = self.exchange.manager();
         let Some(live) = self.live() else {
-            return if self.exchange.state().gone {
-                Err(ErrorKind::Gone.into())
-            } else {
-                Ok(())
-            };
+            return if self.exchange.state().gone { Err(ErrorKind::Gone.into()) } else { Ok(()) };
         };
         let fresh = lookup::open(manager, live.token).await?;
         let mut state = self.exchange.state();
@@ -145,11 +139,7 @@ impl Session {
         }
         state.live = fresh;
         state.pending.outdate();
-        if state.gone {
-            Err(ErrorKind::Gone.into())
-        } else {
-            Ok(())
-        }
+        if state.gone { Err(ErrorKind::Gone.into()) } else { Ok(()) }
     }
 }
 
@@ -168,10 +158,7 @@ impl Session {
             if matches!(view, View::Stored) {
                 state.pending.note_read(name);
             }
-            (
-                view,
-                state.live.as_ref().map(|live| Arc::clone(&live.record)),
-            )
+            (view, state.live.as_ref().map(|live| Arc::clone(&live.record)))
         };
         // Decoding runs code of the application, which must not find the state locked.
         let json = match &view {
@@ -233,11 +220,7 @@ impl Session {
             let (view, record, generation) = {
                 let state = self.exchange.state();
                 let record = state.live.as_ref().map(|live| Arc::clone(&live.record));
-                (
-                    state.pending.view(&name),
-                    record,
-                    state.pending.generation(),
-                )
+                (state.pending.view(&name), record, state.pending.generation())
             };
             let json = match &view {
                 View::Own(json) => json.as_deref(),
@@ -287,14 +270,8 @@ impl Session {
         let edits = state.pending.edits();
         let edits = edits.iter().map(|(name, json)| (&**name, json.as_deref()));
         let stored = state.live.as_ref().filter(|_| !state.pending.clears());
-        let fields = stored
-            .map(|live| live.record.fields.clone())
-            .unwrap_or_default()
-            .with(edits);
-        let own = fields
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| !name.starts_with(RESERVED));
+        let fields = stored.map(|live| live.record.fields.clone()).unwrap_or_default().with(edits);
+        let own = fields.iter().map(|(name, _)| name).filter(|name| !name.starts_with(RESERVED));
         own.map(str::to_owned).collect()
     }
 
@@ -330,10 +307,8 @@ impl Session {
 
     pub(super) fn unset(&self, name: Cow<'static, str>) {
         let mut state = self.exchange.state();
-        let stored = state
-            .live
-            .as_ref()
-            .is_some_and(|live| live.record.fields.get(&name).is_some());
+        let stored =
+            state.live.as_ref().is_some_and(|live| live.record.fields.get(&name).is_some());
         // Removing what nobody set is no write.
         if stored || !matches!(state.pending.view(&name), View::Stored) {
             state.pending.push(name, Operation::Remove);
@@ -382,12 +357,7 @@ impl Session {
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
         let state = self.exchange.state();
-        let stored = || {
-            state
-                .live
-                .as_ref()
-                .and_then(|live| live.record.user.clone())
-        };
+        let stored = || state.live.as_ref().and_then(|live| live.record.user.clone());
         state.sign_in.clone().or_else(stored)
     }
 

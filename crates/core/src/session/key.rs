@@ -22,10 +22,7 @@ impl<T> Key<T> {
     /// Declares a field.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            value: PhantomData,
-        }
+        Self { name, value: PhantomData }
     }
 
     /// The name of the field.

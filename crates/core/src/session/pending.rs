@@ -94,13 +94,7 @@ impl Pending {
     /// Takes all operations out.
     pub(crate) fn take(&mut self) -> Self {
         let generation = self.generation + 1;
-        std::mem::replace(
-            self,
-            Self {
-                generation,
-                ..Self::default()
-            },
-        )
+        std::mem::replace(self, Self { generation, ..Self::default() })
     }
 
     /// Says that the session has another record than the one that values were computed from.
@@ -153,9 +147,7 @@ impl Pending {
 
     /// The operations as edits, those included that later ones make void.
     pub(crate) fn written(&self) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
-        self.operations
-            .iter()
-            .map(|(name, operation)| (&**name, operation.value()))
+        self.operations.iter().map(|(name, operation)| (&**name, operation.value()))
     }
 
     /// Whether all fields are removed first.
@@ -165,9 +157,7 @@ impl Pending {
 
     /// Whether a value was computed from the record that the request loaded.
     pub(crate) fn has_updates(&self) -> bool {
-        self.operations
-            .iter()
-            .any(|(_, operation)| matches!(operation, Operation::Update(..)))
+        self.operations.iter().any(|(_, operation)| matches!(operation, Operation::Update(..)))
     }
 
     /// Whether a field is set blindly that the request has read, so that it must be found out
@@ -252,11 +242,7 @@ mod tests {
     }
 
     fn edits(pending: &Pending) -> Vec<(String, Option<String>)> {
-        pending
-            .edits()
-            .into_iter()
-            .map(|(name, value)| (name.into_owned(), value))
-            .collect()
+        pending.edits().into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
     }
 
     #[test]

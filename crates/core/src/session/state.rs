@@ -75,24 +75,14 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn new(id: SessionId, token: Token, loaded: Loaded) -> Self {
-        Self {
-            id,
-            token,
-            record: loaded.record,
-            at: loaded.at,
-        }
+        Self { id, token, record: loaded.record, at: loaded.at }
     }
 }
 
 impl State {
     /// The state of a handle that was opened outside a request.
     pub(crate) fn detached(live: Live) -> Self {
-        Self {
-            lookup: Lookup::Done,
-            live: Some(live),
-            phase: Phase::Detached,
-            ..Self::default()
-        }
+        Self { lookup: Lookup::Done, live: Some(live), phase: Phase::Detached, ..Self::default() }
     }
 
     /// Whether anything was written that is not committed.

@@ -71,21 +71,13 @@ impl Query {
     /// All sessions of a layer.
     #[must_use]
     pub fn new(layer: impl Into<LayerName>) -> Self {
-        Self {
-            layer: Some(layer.into()),
-            ..Self::all()
-        }
+        Self { layer: Some(layer.into()), ..Self::all() }
     }
 
     /// All sessions of all layers.
     #[must_use]
     pub fn all() -> Self {
-        Self {
-            layer: None,
-            user: None,
-            after: None,
-            limit: 100,
-        }
+        Self { layer: None, user: None, after: None, limit: 100 }
     }
 
     /// Asks for one user's sessions only.
@@ -112,10 +104,7 @@ impl Query {
 
 impl From<LayerName> for Query {
     fn from(layer: LayerName) -> Self {
-        Self {
-            layer: Some(layer),
-            ..Self::all()
-        }
+        Self { layer: Some(layer), ..Self::all() }
     }
 }
 

@@ -146,15 +146,9 @@ impl Change {
     #[must_use]
     pub fn applied_to(&self, record: &Record, now: Timestamp) -> Record {
         let created_at = if self.restart { now } else { record.created_at };
-        let edits = self
-            .edits
-            .iter()
-            .map(|(name, json)| (&**name, json.as_deref()));
-        let fields = if self.clear {
-            Fields::default().with(edits)
-        } else {
-            record.fields.with(edits)
-        };
+        let edits = self.edits.iter().map(|(name, json)| (&**name, json.as_deref()));
+        let fields =
+            if self.clear { Fields::default().with(edits) } else { record.fields.with(edits) };
         Record {
             layer: record.layer.clone(),
             version: record.version.saturating_add(1),

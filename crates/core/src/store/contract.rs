@@ -134,12 +134,7 @@ impl Receipt {
     /// The receipt of `record`, written at `at`.
     #[must_use]
     pub fn of(record: &Record, at: Timestamp) -> Self {
-        Self {
-            version: record.version,
-            at,
-            expires_at: record.expires_at,
-            evicted: 0,
-        }
+        Self { version: record.version, at, expires_at: record.expires_at, evicted: 0 }
     }
 }
 

@@ -46,10 +46,7 @@ impl StoreError {
     ///
     /// Neither the cause nor anything beneath it may print tokens, field values or credentials.
     pub fn new(kind: StoreErrorKind, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self(Box::new(Cause {
-            kind,
-            source: cause.into(),
-        }))
+        Self(Box::new(Cause { kind, source: cause.into() }))
     }
 
     /// What kind of trouble it is.

@@ -163,17 +163,11 @@ impl SessionCookie {
             (
                 !self.path.starts_with('/')
                     || self.path.len() > MAX_ATTRIBUTE_BYTES
-                    || !self
-                        .path
-                        .bytes()
-                        .all(|byte| matches!(byte, b' '..=b'~' if byte != b';')),
+                    || !self.path.bytes().all(|byte| matches!(byte, b' '..=b'~' if byte != b';')),
                 "its path must begin with `/` and be printable ASCII without `;`",
             ),
         ];
-        broken
-            .into_iter()
-            .find_map(|(broken, why)| broken.then_some(Err(why)))
-            .unwrap_or(Ok(()))
+        broken.into_iter().find_map(|(broken, why)| broken.then_some(Err(why))).unwrap_or(Ok(()))
     }
 
     /// The values of all cookies of this name in a line of the `Cookie` header.
@@ -206,12 +200,7 @@ impl SessionCookie {
         line.push_str(&self.name);
         line.push('=');
         match message {
-            Message::Keep {
-                token,
-                at,
-                expires_at,
-                persistent,
-            } => {
+            Message::Keep { token, at, expires_at, persistent } => {
                 line.push_str(token.expose());
                 line.push_str(&self.attributes);
                 if persistent {
@@ -251,8 +240,7 @@ impl SessionCookie {
 
 /// Browsers compare the prefixes in any case.
 fn has_prefix(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// A character of a token in HTTP (RFC 9110, 5.6.2).
@@ -269,12 +257,7 @@ mod tests {
 
     fn keep(persistent: bool, life: Duration) -> Message {
         let at = Timestamp::from_millis(5);
-        Message::Keep {
-            token: TOKEN.parse().unwrap(),
-            at,
-            expires_at: at + life,
-            persistent,
-        }
+        Message::Keep { token: TOKEN.parse().unwrap(), at, expires_at: at + life, persistent }
     }
 
     #[test]
@@ -348,11 +331,7 @@ mod tests {
             SessionCookie::default(),
             plain(),
             plain().insecure_over_plain_http(),
-            plain()
-                .domain("example.com")
-                .path("/app")
-                .same_site(SameSite::None)
-                .partitioned(),
+            plain().domain("example.com").path("/app").same_site(SameSite::None).partitioned(),
         ] {
             assert_eq!(cookie.check(), Ok(()));
         }

@@ -45,12 +45,7 @@ enum Carrier {
 pub(crate) enum Message {
     /// The token to use from now on, the time now, and when its session expires; as a cookie that
     /// outlives the browser, or not.
-    Keep {
-        token: Token,
-        at: Timestamp,
-        expires_at: Timestamp,
-        persistent: bool,
-    },
+    Keep { token: Token, at: Timestamp, expires_at: Timestamp, persistent: bool },
     /// The token is void.
     Forget,
 }
@@ -158,9 +153,7 @@ fn drop_lines_of(cookie: &SessionCookie, headers: &mut HeaderMap) {
     if !lines.iter().any(|line| cookie.is_set_by(line.as_bytes())) {
         return;
     }
-    let others = lines
-        .iter()
-        .filter(|line| !cookie.is_set_by(line.as_bytes()));
+    let others = lines.iter().filter(|line| !cookie.is_set_by(line.as_bytes()));
     let others: Vec<HeaderValue> = others.cloned().collect();
     headers.remove(SET_COOKIE);
     headers.extend(others.into_iter().map(|line| (SET_COOKIE, line)));
@@ -183,9 +176,7 @@ fn secret(value: String) -> Option<HeaderValue> {
 fn add(candidates: &mut Candidates, value: &[u8]) {
     if candidates.len() < MAX_CANDIDATES
         && let Some(token) = Token::from_bytes(value)
-        && !candidates
-            .iter()
-            .any(|other| other.expose() == token.expose())
+        && !candidates.iter().any(|other| other.expose() == token.expose())
     {
         candidates.push(token);
     }
@@ -206,34 +197,18 @@ mod tests {
     const TOKEN: &str = "abcdefghijklmnopqrstuvwxyzABC-_9";
 
     fn found(transport: &Transport, lines: &[&[u8]]) -> Vec<String> {
-        let lines: Vec<HeaderValue> = lines
-            .iter()
-            .map(|line| HeaderValue::from_bytes(line).unwrap())
-            .collect();
-        transport
-            .find(lines.iter())
-            .iter()
-            .map(|token| token.expose().to_owned())
-            .collect()
+        let lines: Vec<HeaderValue> =
+            lines.iter().map(|line| HeaderValue::from_bytes(line).unwrap()).collect();
+        transport.find(lines.iter()).iter().map(|token| token.expose().to_owned()).collect()
     }
 
     #[test]
     fn bearer_takes_its_scheme_in_any_case_and_no_other() {
         let bearer = Transport::bearer();
         for scheme in ["Bearer", "bearer", "BEARER"] {
-            assert_eq!(
-                found(&bearer, &[format!("{scheme} {TOKEN}").as_bytes()]),
-                [TOKEN]
-            );
+            assert_eq!(found(&bearer, &[format!("{scheme} {TOKEN}").as_bytes()]), [TOKEN]);
         }
-        for line in [
-            "",
-            "Bearer",
-            "Bearer ",
-            TOKEN,
-            &format!("Basic {TOKEN}"),
-            "Bearer\u{e9}é",
-        ] {
+        for line in ["", "Bearer", "Bearer ", TOKEN, &format!("Basic {TOKEN}"), "Bearer\u{e9}é"] {
             assert!(found(&bearer, &[line.as_bytes()]).is_empty(), "{line}");
         }
     }
@@ -242,10 +217,8 @@ mod tests {
     fn at_most_four_different_tokens_are_looked_at() {
         let header = Transport::header(HeaderName::from_static("session"));
         let tokens: Vec<String> = (0..9).map(|n| TOKEN.replace('9', &n.to_string())).collect();
-        let lines: Vec<&[u8]> = tokens
-            .iter()
-            .flat_map(|token| [token.as_bytes(), token.as_bytes()])
-            .collect();
+        let lines: Vec<&[u8]> =
+            tokens.iter().flat_map(|token| [token.as_bytes(), token.as_bytes()]).collect();
         assert_eq!(found(&header, &lines), tokens[..4]);
     }
 
@@ -253,12 +226,7 @@ mod tests {
     fn sent_values_are_marked_sensitive() {
         let token: Token = TOKEN.parse().unwrap();
         let now = Timestamp::from_millis(0);
-        let message = Message::Keep {
-            token,
-            at: now,
-            expires_at: now,
-            persistent: false,
-        };
+        let message = Message::Keep { token, at: now, expires_at: now, persistent: false };
         for transport in [
             Transport::bearer(),
             Transport::header(HeaderName::from_static("session")),

@@ -1,11 +1,6 @@
 //! The conformance suite bites: a store that keeps the contract passes all of it, and stores that
 //! break it in one way each are caught by the case that is about that way.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests fail by panics"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panics")]
 
 mod broken;
 mod reference;
@@ -19,12 +14,8 @@ use tower_keep_core::{
     conformance::{Capability, Form, Harness, Outcome, cases},
 };
 
-const EVERYTHING: &[Capability] = &[
-    Capability::Index,
-    Capability::Sweep,
-    Capability::Purge,
-    Capability::Import,
-];
+const EVERYTHING: &[Capability] =
+    &[Capability::Index, Capability::Sweep, Capability::Purge, Capability::Import];
 
 /// Opens a store on a clock that is moved by hand.
 struct ByHand<S> {
@@ -34,10 +25,7 @@ struct ByHand<S> {
 
 impl<S: Store> ByHand<S> {
     fn new(open: impl Fn(Arc<dyn Clock>) -> S + Send + Sync + 'static) -> Self {
-        Self {
-            clock: Arc::default(),
-            open: Box::new(open),
-        }
+        Self { clock: Arc::default(), open: Box::new(open) }
     }
 }
 
@@ -120,14 +108,9 @@ fn suite_tolerates_a_clock_that_goes_on_by_itself() {
 
 #[test]
 fn capability_that_is_declared_and_not_offered_fails_each_of_its_cases() {
-    for case in cases()
-        .iter()
-        .filter(|case| case.needs() == Some(Capability::Index))
-    {
+    for case in cases().iter().filter(|case| case.needs() == Some(Capability::Index)) {
         let harness = ByHand::new(|clock| Broken::new(clock, Flaw::IndexIsHidden));
-        let failure = runtime()
-            .block_on(case.run(harness, Form::Boxed))
-            .unwrap_err();
+        let failure = runtime().block_on(case.run(harness, Form::Boxed)).unwrap_err();
         assert!(failure.to_string().contains("declares Index"), "{failure}");
     }
 }
@@ -156,9 +139,7 @@ fn capability_that_is_offered_and_not_declared_fails() {
         let harness = Silent(ByHand::new(Reference::new));
         match (case.name(), case.needs()) {
             ("capabilities_are_as_declared", _) => {
-                runtime()
-                    .block_on(case.run(harness, Form::Plain))
-                    .unwrap_err();
+                runtime().block_on(case.run(harness, Form::Plain)).unwrap_err();
             }
             (_, Some(_)) => {
                 let outcome = runtime().block_on(case.run(harness, Form::Plain));
@@ -179,9 +160,5 @@ fn names_of_cases_are_unique() {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(4)
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap()
 }

@@ -22,10 +22,7 @@ pub(crate) struct Reference {
 
 impl Reference {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            records: Mutex::default(),
-        }
+        Self { clock, records: Mutex::default() }
     }
 
     /// One locked step, with an await before and after it, as a server far away has them.
@@ -58,14 +55,7 @@ impl Store for Reference {
             if live(records, id, now).is_some() {
                 return Created::Taken;
             }
-            let room = make_room(
-                records,
-                now,
-                &new.layer,
-                new.user.as_ref(),
-                new.user_limit,
-                id,
-            );
+            let room = make_room(records, now, &new.layer, new.user.as_ref(), new.user_limit, id);
             let Some(evicted) = room else {
                 return Created::OverLimit;
             };
@@ -234,11 +224,7 @@ pub(crate) fn make_room(
     let (Some(user), Some(limit)) = (user, limit) else {
         return Some(0);
     };
-    let mut others = matching(
-        records,
-        now,
-        &Query::from(layer.clone()).of_user(user.clone()),
-    );
+    let mut others = matching(records, now, &Query::from(layer.clone()).of_user(user.clone()));
     others.retain(|listed| listed.id != *besides);
     others.sort_by_key(|listed| listed.record.created_at);
     let over = (others.len() + 1).saturating_sub(limit.sessions as usize);
@@ -258,16 +244,10 @@ pub(crate) fn matching(records: &Records, now: Timestamp, query: &Query) -> Vec<
         .filter(|(_, record)| {
             !record.is_expired(now)
                 && (query.user.is_none() || query.layer.is_some())
-                && query
-                    .layer
-                    .as_ref()
-                    .is_none_or(|layer| *layer == record.layer)
+                && query.layer.as_ref().is_none_or(|layer| *layer == record.layer)
                 && (query.user.is_none() || query.user == record.user)
         })
-        .map(|(id, record)| Listed {
-            id: *id,
-            record: Arc::clone(record),
-        })
+        .map(|(id, record)| Listed { id: *id, record: Arc::clone(record) })
         .collect();
     found.sort_by_key(|listed| listed.id);
     found

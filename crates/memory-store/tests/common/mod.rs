@@ -59,9 +59,7 @@ pub(crate) fn of_user(user: &str, limit: Option<(u32, OverLimit)>) -> NewRecord 
 
 pub(crate) fn with_bytes(bytes: usize) -> NewRecord {
     let mut new = anonymous();
-    new.fields = [("f", "9".repeat(bytes - 1).as_str())]
-        .into_iter()
-        .collect();
+    new.fields = [("f", "9".repeat(bytes - 1).as_str())].into_iter().collect();
     new
 }
 

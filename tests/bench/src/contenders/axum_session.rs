@@ -29,9 +29,7 @@ impl Contender for AxumSession {
 
     async fn open() -> Self {
         let store = SessionStore::new(None, SessionConfig::default()).await;
-        Self {
-            store: store.expect("a store in memory"),
-        }
+        Self { store: store.expect("a store in memory") }
     }
 
     fn untouched(&self) -> impl Endpoint {

@@ -31,9 +31,7 @@ impl Contender for TowerKeep {
     const NAME: &'static str = "tower-keep";
 
     async fn open() -> Self {
-        Self {
-            store: MemoryStore::new(),
-        }
+        Self { store: MemoryStore::new() }
     }
 
     fn untouched(&self) -> impl Endpoint {

@@ -40,9 +40,7 @@ impl<S: SessionStore + Clone + Default> Contender for Contending<S> {
     const NAME: &'static str = "tower-sessions";
 
     async fn open() -> Self {
-        Self {
-            store: S::default(),
-        }
+        Self { store: S::default() }
     }
 
     fn untouched(&self) -> impl Endpoint {
@@ -64,9 +62,7 @@ impl<S: SessionStore + Clone + Default> Contender for Contending<S> {
     fn fill(&self, shape: Shape, lives: Lives) -> impl Endpoint {
         let layer = match lives {
             Lives::On => self.layer(),
-            Lives::Over => self
-                .layer()
-                .with_expiry(Expiry::OnInactivity(Duration::ZERO)),
+            Lives::Over => self.layer().with_expiry(Expiry::OnInactivity(Duration::ZERO)),
         };
         layer.layer(service_fn(move |request| fill(request, shape)))
     }

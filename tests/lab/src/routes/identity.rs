@@ -66,9 +66,7 @@ pub(super) async fn logout_all(session: Session) -> Answer<Revoked> {
     let own = u64::from(session.user().is_some());
     // Not by the manager: so the client is told to forget its token.
     session.destroy();
-    Ok(Json(Revoked {
-        revoked: others + own,
-    }))
+    Ok(Json(Revoked { revoked: others + own }))
 }
 
 pub(super) async fn logout_others(session: Session) -> Answer<Revoked> {

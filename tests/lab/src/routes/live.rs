@@ -79,9 +79,7 @@ async fn converse(session: Session, mut socket: WebSocket) {
         let answer = obey(&session, &line).await;
         let text = match &answer {
             Ok(text) => text.clone(),
-            Err(error) => json(&Failure {
-                error: error.to_string(),
-            }),
+            Err(error) => json(&Failure { error: error.to_string() }),
         };
         // A session that has ended, or whose store is away, ends its socket.
         if socket.send(Message::text(text)).await.is_err() || answer.is_err() {
@@ -106,9 +104,7 @@ async fn obey(session: &Session, line: &str) -> Result<String, Error> {
             let value: Option<Json> = session.get(name)?;
             Ok(json(&Value { value }))
         }
-        _ => Ok(json(&Failure {
-            error: "use `put K V` or `get K`".into(),
-        })),
+        _ => Ok(json(&Failure { error: "use `put K V` or `get K`".into() })),
     }
 }
 

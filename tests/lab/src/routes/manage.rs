@@ -86,14 +86,7 @@ pub(super) async fn revoke(
 }
 
 pub(super) async fn stats(State(sessions): State<Sessions>) -> Answer<Figures> {
-    let Stats {
-        active,
-        signed_in,
-        users,
-        oldest,
-        newest,
-        ..
-    } = sessions.stats().await?;
+    let Stats { active, signed_in, users, oldest, newest, .. } = sessions.stats().await?;
     Ok(Json(Figures {
         active,
         signed_in,

@@ -41,10 +41,7 @@ impl Browser {
             .timeout(PATIENCE)
             .build()
             .unwrap();
-        Self {
-            client,
-            base: format!("http://{}", server.address),
-        }
+        Self { client, base: format!("http://{}", server.address) }
     }
 
     pub(crate) async fn get(&self, route: &str) -> Value {
@@ -97,10 +94,7 @@ impl Browser {
 
     /// The response, or an error if the connection ended before it.
     pub(crate) async fn try_post(&self, route: &str) -> reqwest::Result<Response> {
-        self.client
-            .post(format!("{}{route}", self.base))
-            .send()
-            .await
+        self.client.post(format!("{}{route}", self.base)).send().await
     }
 
     /// The response as it comes.

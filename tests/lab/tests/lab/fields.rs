@@ -45,10 +45,7 @@ async fn values_come_back_as_they_went() {
             r#""ünï & = ?":"日本"}}"#,
         )
     );
-    assert_eq!(
-        browser.get("/read?k=text&ms=1").await,
-        json!({"value": "not JSON & more"})
-    );
+    assert_eq!(browser.get("/read?k=text&ms=1").await, json!({"value": "not JSON & more"}));
 
     browser.post("/del?k=number").await;
     assert_eq!(browser.get("/get?k=number").await, json!({"value": null}));

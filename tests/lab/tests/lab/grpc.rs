@@ -5,11 +5,7 @@ use tonic::{Request, Response, metadata::AsciiMetadataValue, transport::Channel}
 
 use crate::{Browser, lab, support::Server};
 
-#[expect(
-    unreachable_pub,
-    unused_qualifications,
-    reason = "the code is generated"
-)]
+#[expect(unreachable_pub, unused_qualifications, reason = "the code is generated")]
 mod v1 {
     tonic::include_proto!("lab.v1");
 }
@@ -26,11 +22,7 @@ struct Client {
 impl Client {
     async fn connect(server: &mut Server, name: &'static str) -> Self {
         let address = server.line("gRPC on ").await;
-        Self {
-            lab: LabClient::connect(address).await.unwrap(),
-            name,
-            token: None,
-        }
+        Self { lab: LabClient::connect(address).await.unwrap(), name, token: None }
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -62,10 +54,7 @@ async fn grpc_does_what_the_routes_do() {
     let mut server = lab(&[("LAB_GRPC_ADDR", "127.0.0.1:0")]).await;
     let mut client = Client::connect(&mut server, "session-token").await;
     let get = |key: &str| GetRequest { key: key.into() };
-    let put = |key: &str, value: &str| PutRequest {
-        key: key.into(),
-        value_json: value.into(),
-    };
+    let put = |key: &str, value: &str| PutRequest { key: key.into(), value_json: value.into() };
 
     assert_eq!(call!(client, get, get("a")).value_json, "null");
     assert!(client.token.is_none(), "reading begins no session");
@@ -109,9 +98,7 @@ async fn refusal_is_a_grpc_status() {
     let refused = client.lab.login(client.request(login())).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Aborted);
 
-    let long = LoginRequest {
-        user: "a".repeat(300),
-    };
+    let long = LoginRequest { user: "a".repeat(300) };
     let refused = client.lab.login(client.request(long)).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
 }

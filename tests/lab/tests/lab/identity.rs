@@ -118,10 +118,7 @@ async fn user_sees_and_ends_their_sessions() {
     assert_eq!(sessions("grace").await.len(), 1);
 
     let figures = stranger.get("/stats").await;
-    assert_eq!(
-        (&figures["active"], &figures["users"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!((&figures["active"], &figures["users"]), (&json!(1), &json!(1)));
     for route in ["/logout-others", "/logout-all"] {
         let nobody = Browser::new(&server).post(route).await;
         assert_eq!(nobody, json!({"revoked": 0}));
@@ -143,24 +140,14 @@ async fn remembered_session_outlives_the_browser() {
 #[tokio::test]
 async fn cookie_is_as_set() {
     let server = lab(&[("LAB_SECURE", "1")]).await;
-    let reply = Browser::new(&server)
-        .send(Method::POST, "/put?k=a&v=1")
-        .await;
+    let reply = Browser::new(&server).send(Method::POST, "/put?k=a&v=1").await;
     let line = reply.cookie().unwrap();
     assert!(line.starts_with("__Host-id="), "{line}");
-    for attribute in [
-        "Secure",
-        "HttpOnly",
-        "SameSite=Lax",
-        "Path=/",
-        "Max-Age=1800",
-    ] {
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=1800"] {
         assert!(line.contains(attribute), "{line}");
     }
     let server = lab(&[("LAB_COOKIE_NAME", "shop")]).await;
-    let reply = Browser::new(&server)
-        .send(Method::POST, "/put?k=a&v=1")
-        .await;
+    let reply = Browser::new(&server).send(Method::POST, "/put?k=a&v=1").await;
     assert!(reply.cookie().unwrap().starts_with("shop="));
 }
 

@@ -54,10 +54,7 @@ async fn websocket_saves_each_message() {
     assert_eq!(cookie, None);
     assert_eq!(ask(&mut socket, "get a").await, json!({"value": 1}));
     let value = "two words, {no JSON";
-    assert_eq!(
-        ask(&mut socket, &format!("put b {value}")).await,
-        json!({"ok": true})
-    );
+    assert_eq!(ask(&mut socket, &format!("put b {value}")).await, json!({"ok": true}));
     assert_eq!(browser.get("/get?k=b").await, json!({"value": value}));
     browser.put("b", "[3]").await;
     assert_eq!(ask(&mut socket, "get b").await, json!({"value": [3]}));

@@ -60,12 +60,7 @@ async fn log_holds_no_secret() {
     let server = lab(&[("LAB_SLOW_LOG", "1")]).await;
     let browser = Browser::new(&server);
     let mut secrets = vec!["x-value-x".to_owned()];
-    secrets.push(
-        browser
-            .send(Method::POST, "/put?k=a&v=x-value-x")
-            .await
-            .token(),
-    );
+    secrets.push(browser.send(Method::POST, "/put?k=a&v=x-value-x").await.token());
     secrets.push(browser.send(Method::POST, "/login?u=ada").await.token());
     browser.post("/flash?v=x-value-x").await;
     browser.get("/all").await;
@@ -73,17 +68,11 @@ async fn log_holds_no_secret() {
     let unknown = "abcdefghijklmnopqrstuvwxyzABC-_9";
     secrets.push(unknown.to_owned());
     browser.get_as(unknown, "/get?k=a").await;
-    browser
-        .try_post("/panic?k=p&v=x-value-x")
-        .await
-        .unwrap_err();
+    browser.try_post("/panic?k=p&v=x-value-x").await.unwrap_err();
     browser.post("/logout-all").await;
 
     let log = server.log_until("path=\"/logout-all\"").await;
-    assert!(
-        log.contains("TRACE") && log.contains("path=\"/put\""),
-        "{log}"
-    );
+    assert!(log.contains("TRACE") && log.contains("path=\"/put\""), "{log}");
     for secret in secrets {
         assert!(!log.contains(&secret), "{secret} in {log}");
     }

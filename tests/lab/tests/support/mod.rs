@@ -41,12 +41,7 @@ impl Server {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let log = Arc::new(Mutex::new(String::new()));
         tokio::spawn(copy(child.stderr.take().unwrap(), Arc::clone(&log)));
-        let mut server = Self {
-            child,
-            lines,
-            log,
-            address: String::new(),
-        };
+        let mut server = Self { child, lines, log, address: String::new() };
         server.address = server.line("listening on http://").await;
         server
     }
@@ -86,9 +81,7 @@ impl Server {
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().unwrap().to_string();
-        let status = std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status();
+        let status = std::process::Command::new("kill").args(["-TERM", &id]).status();
         assert!(status.unwrap().success());
     }
 

@@ -45,10 +45,7 @@ async fn begin(layer: &SessionLayer) -> (Jar, Session) {
         Ok::<_, tower_keep::Error>(())
     });
     jar.take(&visit.await);
-    let session = Session {
-        fields: BTreeMap::from(BEFORE),
-        user: None,
-    };
+    let session = Session { fields: BTreeMap::from(BEFORE), user: None };
     (jar, session)
 }
 
@@ -173,10 +170,7 @@ fn session_of(record: &Record) -> Session {
     });
     Session {
         fields: fields.collect(),
-        user: record
-            .user
-            .as_ref()
-            .map(|user| user.as_str().parse().unwrap()),
+        user: record.user.as_ref().map(|user| user.as_str().parse().unwrap()),
     }
 }
 

@@ -64,11 +64,7 @@ impl Model {
             gone: false,
             told: Told::Nothing,
         };
-        Self {
-            live: BTreeMap::from([(0, first)]),
-            tokens: 1,
-            requests: vec![request; requests],
-        }
+        Self { live: BTreeMap::from([(0, first)]), tokens: 1, requests: vec![request; requests] }
     }
 
     /// What a request's client is told with its response.
@@ -102,24 +98,15 @@ impl Model {
     /// A request commits. Tells whether its session was still there, if that matters.
     pub fn commit(&mut self, request: usize) -> bool {
         let own = self.requests[request].clone();
-        let mut next = Request {
-            pending: Vec::new(),
-            doomed: None,
-            user: None,
-            rotate: false,
-            ..own
-        };
+        let mut next =
+            Request { pending: Vec::new(), doomed: None, user: None, rotate: false, ..own };
         let writes = !own.pending.is_empty() || own.user.is_some();
         let new_token = own.rotate || own.user.is_some();
         let was_there = if own.gone {
             false
         } else if let Some(doomed) = own.doomed {
             let was_there = self.live.remove(&doomed).is_some();
-            next.told = if was_there {
-                Told::Forget
-            } else {
-                Told::Nothing
-            };
+            next.told = if was_there { Told::Forget } else { Told::Nothing };
             if writes && was_there {
                 next.told = self.make(&mut next, Session::default(), &own);
             }

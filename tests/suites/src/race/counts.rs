@@ -69,13 +69,11 @@ pub async fn update_now_gives_each_caller_its_own_value(store: Shared) {
     let visits: Vec<_> = (0..CALLERS)
         .map(|_| {
             let gate = gate.clone();
-            Visit::to(&layer)
-                .with(&jar)
-                .spawn(async move |session: Session| {
-                    gate.pass().await;
-                    let value = session.update_now("n", |n: &mut u64| *n += 1).await?;
-                    Ok::<_, Error>(value.to_string())
-                })
+            Visit::to(&layer).with(&jar).spawn(async move |session: Session| {
+                gate.pass().await;
+                let value = session.update_now("n", |n: &mut u64| *n += 1).await?;
+                Ok::<_, Error>(value.to_string())
+            })
         })
         .collect();
     gate.arrived(CALLERS).await;
@@ -96,27 +94,19 @@ pub async fn insert_over_a_changed_value_is_reported(store: Shared) {
     let put = async |value: u64, reads: bool| {
         let gate = Gate::new();
         let inside = gate.clone();
-        let visit = Visit::to(&layer)
-            .with(&jar)
-            .spawn(async move |session: Session| {
-                if reads {
-                    let _: Option<u64> = session.get("n")?;
-                }
-                inside.pass().await;
-                session.insert("n", value)
-            });
+        let visit = Visit::to(&layer).with(&jar).spawn(async move |session: Session| {
+            if reads {
+                let _: Option<u64> = session.get("n")?;
+            }
+            inside.pass().await;
+            session.insert("n", value)
+        });
         gate.arrived(1).await;
         let other = Visit::to(&layer).with(&jar);
-        other
-            .run(async move |session: Session| session.insert("n", value + 100))
-            .await;
+        other.run(async move |session: Session| session.insert("n", value + 100)).await;
         gate.open(1);
         assert_eq!(visit.await.unwrap().status(), 200);
-        assert_eq!(
-            number(&store, &jar, "n").await,
-            Some(value),
-            "the last commit wins"
-        );
+        assert_eq!(number(&store, &jar, "n").await, Some(value), "the last commit wins");
         layer.sessions().counters().lost_updates
     };
     assert_eq!(put(1, false).await, 0);

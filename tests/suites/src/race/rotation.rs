@@ -67,15 +67,13 @@ pub async fn updates_and_rotations_at_once_are_exact(store: Shared) {
     let visits: Vec<_> = (0..REQUESTS)
         .map(|n| {
             let gate = gate.clone();
-            Visit::to(&layer)
-                .with(&jar)
-                .spawn(async move |session: Session| {
-                    gate.pass().await;
-                    session.update("n", |n: &mut u64| *n += 1).unwrap();
-                    if n == 20 {
-                        session.rotate();
-                    }
-                })
+            Visit::to(&layer).with(&jar).spawn(async move |session: Session| {
+                gate.pass().await;
+                session.update("n", |n: &mut u64| *n += 1).unwrap();
+                if n == 20 {
+                    session.rotate();
+                }
+            })
         })
         .collect();
     gate.arrived(REQUESTS).await;

@@ -20,37 +20,25 @@ const IN_FLIGHT: [fn(&Session); 5] = [
 pub async fn late_requests_after_a_login_leave_the_new_cookie(store: Shared) {
     for persistent in [false, true] {
         let layer = eager(&store);
-        let layer = if persistent {
-            layer.persistent()
-        } else {
-            layer
-        };
+        let layer = if persistent { layer.persistent() } else { layer };
         let layer = layer.build().unwrap();
         let mut old = Jar::new();
         let first = Visit::to(&layer);
-        old.take(
-            &first
-                .run(async |session: Session| session.insert("cart", 3))
-                .await,
-        );
+        old.take(&first.run(async |session: Session| session.insert("cart", 3)).await);
         let gate = Gate::new();
         let late: Vec<_> = IN_FLIGHT
             .iter()
             .map(|act| {
                 let gate = gate.clone();
-                Visit::to(&layer)
-                    .with(&old)
-                    .spawn(async move |session: Session| {
-                        gate.pass().await;
-                        act(&session);
-                    })
+                Visit::to(&layer).with(&old).spawn(async move |session: Session| {
+                    gate.pass().await;
+                    act(&session);
+                })
             })
             .collect();
         gate.arrived(IN_FLIGHT.len() as u32).await;
         let login = Visit::to(&layer).with(&old);
-        let login = login
-            .run(async |session: Session| session.set_user("ada"))
-            .await;
+        let login = login.run(async |session: Session| session.set_user("ada")).await;
         gate.open(IN_FLIGHT.len());
         let mut responses = vec![login];
         for response in late {

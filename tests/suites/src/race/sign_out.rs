@@ -11,14 +11,8 @@ use crate::{Act, Call, Fault, Faulty, Gate, Jar, Visit, rounds, visit::our_cooki
 /// What a request in flight does, and the status that it answers.
 const IN_FLIGHT: [(Act, StatusCode); 6] = [
     (|session| drop(session.keys()), StatusCode::OK),
-    (
-        |session| session.insert("a", 1).unwrap(),
-        StatusCode::CREATED,
-    ),
-    (
-        |session| drop(session.update("b", |n: &mut u64| *n += 1)),
-        StatusCode::ACCEPTED,
-    ),
+    (|session| session.insert("a", 1).unwrap(), StatusCode::CREATED),
+    (|session| drop(session.update("b", |n: &mut u64| *n += 1)), StatusCode::ACCEPTED),
     (|session| session.rotate(), StatusCode::NO_CONTENT),
     (|session| session.set_user("eve").unwrap(), StatusCode::OK),
     (Session::clear, StatusCode::OK),
@@ -88,10 +82,8 @@ async fn end_while_in_flight(
 /// another token by then, says nothing. Neither fails.
 pub async fn second_sign_out_ends_nothing_and_says_nothing(store: Shared) {
     let slow = Faulty::new(store.clone());
-    let layer = SessionLayer::builder(slow.clone())
-        .store_timeout(Duration::from_secs(60))
-        .build()
-        .unwrap();
+    let layer =
+        SessionLayer::builder(slow.clone()).store_timeout(Duration::from_secs(60)).build().unwrap();
     let jar = Jar::signed_in(&layer, "ada").await;
     let gate = Gate::new();
     slow.always(Call::Delete, Fault::Parks(gate.clone()));

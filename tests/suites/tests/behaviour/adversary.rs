@@ -8,9 +8,7 @@ use crate::{keep, keep_with, minutes};
 async fn user(layer: &tower_keep::SessionLayer, jar: &Jar) -> String {
     let visit = Visit::to(layer).with(jar);
     let response = visit.run(async |session: Session| {
-        session
-            .user()
-            .map_or("-".to_owned(), |user| user.as_str().to_owned())
+        session.user().map_or("-".to_owned(), |user| user.as_str().to_owned())
     });
     text(response.await).await
 }
@@ -25,11 +23,7 @@ async fn planted_cookie_opens_nothing_after_the_login() {
     for planted in [live, Jar::holding(&"A".repeat(32))] {
         let mut victim = planted.clone();
         let visit = Visit::to(&layer).with(&victim);
-        victim.take(
-            &visit
-                .run(async |session: Session| session.set_user("ada"))
-                .await,
-        );
+        victim.take(&visit.run(async |session: Session| session.set_user("ada")).await);
         assert_ne!(victim, planted);
         assert_eq!(user(&layer, &victim).await, "ada");
         assert_eq!(user(&layer, &planted).await, "-");
@@ -43,21 +37,12 @@ async fn kept_cookie_is_dead_after_a_logout() {
     let (_, layer) = keep();
     let kept = Jar::signed_in(&layer, "ada").await;
     let mut jar = kept.clone();
-    jar.take(
-        &Visit::to(&layer)
-            .with(&kept)
-            .run(async |s: Session| s.destroy())
-            .await,
-    );
+    jar.take(&Visit::to(&layer).with(&kept).run(async |s: Session| s.destroy()).await);
     assert_eq!(jar.text(), None);
     assert_eq!(user(&layer, &kept).await, "-");
     // Writing with it begins another session.
     let visit = Visit::to(&layer).with(&kept);
-    jar.take(
-        &visit
-            .run(async |session: Session| session.insert("a", 1))
-            .await,
-    );
+    jar.take(&visit.run(async |session: Session| session.insert("a", 1)).await);
     assert_ne!(jar, kept);
     assert_eq!(user(&layer, &kept).await, "-");
 }
@@ -67,12 +52,7 @@ async fn cookie_before_a_rotation_is_dead_at_once() {
     let (store, layer) = keep();
     let kept = Jar::signed_in(&layer, "ada").await;
     let mut jar = kept.clone();
-    jar.take(
-        &Visit::to(&layer)
-            .with(&kept)
-            .run(async |s: Session| s.rotate())
-            .await,
-    );
+    jar.take(&Visit::to(&layer).with(&kept).run(async |s: Session| s.rotate()).await);
     assert_eq!(user(&layer, &kept).await, "-");
     assert_eq!(user(&layer, &jar).await, "ada");
     store.inner().only();
@@ -89,9 +69,7 @@ async fn cookie_is_dead_after_the_idle_timeout_however_long_the_browser_keeps_it
     store.inner().clock().advance(minutes(30));
     assert_eq!(user(&layer, &jar).await, "-");
     let visit = Visit::to(&layer).with(&jar);
-    visit
-        .run(async |session: Session| session.insert("a", 1))
-        .await;
+    visit.run(async |session: Session| session.insert("a", 1)).await;
     assert_eq!(user(&layer, &jar).await, "-", "it does not come back");
 }
 
@@ -137,12 +115,6 @@ async fn store_never_sees_a_token() {
     let encoded = String::from_utf8(record.encode(&id).unwrap()).unwrap();
     assert!(!encoded.contains(jar.text().unwrap()));
     // Who reads the store and sends what stands there opens nothing.
-    assert_eq!(
-        user(&layer, &Jar::holding(&id.to_string()[..32])).await,
-        "-"
-    );
-    assert_eq!(
-        user(&layer, &Jar::holding(&id.to_string()[32..])).await,
-        "-"
-    );
+    assert_eq!(user(&layer, &Jar::holding(&id.to_string()[..32])).await, "-");
+    assert_eq!(user(&layer, &Jar::holding(&id.to_string()[32..])).await, "-");
 }

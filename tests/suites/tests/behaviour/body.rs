@@ -48,10 +48,7 @@ async fn head_leaves_before_a_stream_ends_and_each_event_can_save() {
             if n == 5 {
                 return None;
             }
-            let n = session
-                .update_now("streamed", move |n: &mut u32| *n += 1)
-                .await
-                .unwrap();
+            let n = session.update_now("streamed", move |n: &mut u32| *n += 1).await.unwrap();
             let event = Ok::<_, Infallible>(Bytes::from(format!("data: {n}\n\n")));
             Some((event, (session, n)))
         });
@@ -59,11 +56,7 @@ async fn head_leaves_before_a_stream_ends_and_each_event_can_save() {
     });
     let response = visit.await;
     assert_eq!(response.status(), 200);
-    assert_eq!(
-        store.inner().only().1.fields.get("streamed"),
-        None,
-        "the head is out"
-    );
+    assert_eq!(store.inner().only().1.fields.get("streamed"), None, "the head is out");
     let mut body = response.into_body();
     for n in 1..=5_u32 {
         let frame = body.frame().await.unwrap().unwrap();
@@ -90,14 +83,8 @@ async fn new_token_after_the_head_is_an_error_and_nothing_is_written() {
     let (store, layer) = keep();
     let session = after_the_head(&Jar::new(), &layer).await;
     session.insert("a", 1).unwrap();
-    assert_eq!(
-        session.save().await.unwrap_err().kind(),
-        ErrorKind::HeadSent
-    );
-    assert!(
-        store.inner().live().is_empty(),
-        "no record that nobody can open"
-    );
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::HeadSent);
+    assert!(store.inner().live().is_empty(), "no record that nobody can open");
     let jar = Jar::signed_in(&layer, "ada").await;
     let before = store.inner().only();
     for act in [Session::rotate, |session: &Session| {
@@ -105,10 +92,7 @@ async fn new_token_after_the_head_is_an_error_and_nothing_is_written() {
     }] {
         let session = after_the_head(&jar, &layer).await;
         act(&session);
-        assert_eq!(
-            session.save().await.unwrap_err().kind(),
-            ErrorKind::HeadSent
-        );
+        assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::HeadSent);
         assert_eq!(store.inner().only(), before);
     }
 }
@@ -125,10 +109,7 @@ async fn session_can_be_written_and_destroyed_after_the_head() {
     session.save().await.unwrap();
     assert!(store.inner().live().is_empty());
     session.insert("a", 1).unwrap();
-    assert_eq!(
-        session.save().await.unwrap_err().kind(),
-        ErrorKind::HeadSent
-    );
+    assert_eq!(session.save().await.unwrap_err().kind(), ErrorKind::HeadSent);
 }
 
 #[tokio::test]
@@ -163,10 +144,7 @@ async fn changes_dropped_unsaved_after_the_head_are_warned_of() {
     let text = logged.text();
     assert_eq!(text.matches("dropped unsaved").count(), 1, "{text}");
     assert!(!text.contains("dropped-value") && !text.contains("saved-value"));
-    assert_eq!(
-        store.inner().only().1.fields.get("a"),
-        Some("\"saved-value\"")
-    );
+    assert_eq!(store.inner().only().1.fields.get("a"), Some("\"saved-value\""));
 }
 
 #[tokio::test]

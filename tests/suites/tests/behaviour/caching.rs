@@ -51,15 +51,9 @@ async fn every_accessor_makes_the_response_vary() {
     for anonymous in [true, false] {
         for (name, access) in ACCESSORS {
             let (_, layer) = keep();
-            let jar = if anonymous {
-                Jar::new()
-            } else {
-                Jar::signed_in(&layer, "ada").await
-            };
+            let jar = if anonymous { Jar::new() } else { Jar::signed_in(&layer, "ada").await };
             let visit = Visit::to(&layer).with(&jar);
-            let response = visit
-                .run(async move |session: Session| access(&session))
-                .await;
+            let response = visit.run(async move |session: Session| access(&session)).await;
             assert_eq!(listed(&response, "vary"), "cookie", "{name}");
         }
     }
@@ -72,9 +66,7 @@ async fn every_response_that_carries_a_token_and_no_other_is_kept_from_caches() 
         let jar = Jar::signed_in(&layer, "ada").await;
         for jar in [Jar::new(), jar] {
             let visit = Visit::to(&layer).with(&jar);
-            let response = visit
-                .run(async move |session: Session| access(&session))
-                .await;
+            let response = visit.run(async move |session: Session| access(&session)).await;
             let has_token = response.headers().contains_key("set-cookie");
             let no_store = listed(&response, "cache-control") == "no-store";
             assert_eq!(has_token, no_store, "{name}");
@@ -119,11 +111,7 @@ async fn public_of_the_handler_gives_way_to_the_token_and_is_logged() {
     assert!(!logged.text().contains("no-store"));
     let written = respond(true).await.unwrap();
     assert_eq!(listed(&written, "cache-control"), "no-store");
-    assert!(
-        logged
-            .text()
-            .contains("sent with `Cache-Control: no-store`")
-    );
+    assert!(logged.text().contains("sent with `Cache-Control: no-store`"));
 }
 
 #[tokio::test]
@@ -134,8 +122,5 @@ async fn response_varies_by_each_header_that_could_carry_the_token() {
         layer.transports([cookie, Transport::bearer(), header])
     });
     let visit = Visit::to(&layer).run(async |session: Session| drop(session.keys()));
-    assert_eq!(
-        listed(&visit.await, "vary"),
-        "cookie, authorization, session-token"
-    );
+    assert_eq!(listed(&visit.await, "vary"), "cookie, authorization, session-token");
 }

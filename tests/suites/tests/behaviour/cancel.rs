@@ -45,12 +45,7 @@ impl World {
         store.everywhere(&Fault::Yields(3));
         let before = store.inner().live();
         let _ = store.take_calls();
-        Self {
-            store,
-            layer,
-            jar,
-            before,
-        }
+        Self { store, layer, jar, before }
     }
 
     /// Polls the response so many times, and drops it. Tells whether it was ready.
@@ -87,11 +82,8 @@ impl World {
 /// What is committed, as far as it does not depend on chance.
 fn facts(records: &Snapshot) -> Vec<(Option<String>, String, u64)> {
     let facts = records.iter().map(|(_, record)| {
-        let fields: String = record
-            .fields
-            .iter()
-            .map(|(name, json)| format!("{name}={json} "))
-            .collect();
+        let fields: String =
+            record.fields.iter().map(|(name, json)| format!("{name}={json} ")).collect();
         let user = record.user.as_ref().map(ToString::to_string);
         (user, fields, record.last_active.as_millis() as u64)
     });
@@ -126,15 +118,11 @@ async fn drop_everywhere(saves: bool) {
             }
             assert_eq!(alive.strong_count(), 0, "the handler is dropped");
             // Nothing but the layer holds the store: no task, no request, no lock.
-            let World {
-                store, layer, jar, ..
-            } = world;
+            let World { store, layer, jar, .. } = world;
             if call != Call::Create {
                 let next = Visit::to(&layer).with(&jar);
                 assert_eq!(
-                    next.run(async |session: Session| drop(session.keys()))
-                        .await
-                        .status(),
+                    next.run(async |session: Session| drop(session.keys())).await.status(),
                     200
                 );
             }
@@ -145,10 +133,7 @@ async fn drop_everywhere(saves: bool) {
             }
             polls += 1;
         }
-        assert!(
-            begun_and_dropped > 0,
-            "{call:?} was dropped while its commit ran"
-        );
+        assert!(begun_and_dropped > 0, "{call:?} was dropped while its commit ran");
     }
 }
 
@@ -203,11 +188,7 @@ async fn aborted_tasks_leave_exact_counts() {
     .unwrap();
     let record = store.inner().only().1;
     assert!(aborted > 0);
-    assert_eq!(
-        record.fields.get("n"),
-        record.fields.get("m"),
-        "whole or not at all"
-    );
+    assert_eq!(record.fields.get("n"), record.fields.get("m"), "whole or not at all");
     let counted: u64 = record.fields.get("n").unwrap().parse().unwrap();
     assert_eq!(counted, record.version - 1, "each commit once");
 }
@@ -226,18 +207,16 @@ async fn load_that_was_dropped_is_begun_anew_by_the_next_extractor() {
     let jar = Jar::signed_in(&layer, "ada").await;
     store.next(Call::Load, Fault::Silent);
     let visit =
-        Visit::to(&layer)
-            .with(&jar)
-            .raw(async |request: http::Request<axum::body::Body>| {
-                tokio::select! {
-                    biased;
-                    _ = Session::load(request.extensions()) => panic!("it never answers"),
-                    () = give_way(3) => {}
-                }
-                let session = Session::load(request.extensions()).await.unwrap();
-                assert_eq!(session.user(), Some("ada".into()));
-                Ok::<_, std::convert::Infallible>(axum::response::Response::default())
-            });
+        Visit::to(&layer).with(&jar).raw(async |request: http::Request<axum::body::Body>| {
+            tokio::select! {
+                biased;
+                _ = Session::load(request.extensions()) => panic!("it never answers"),
+                () = give_way(3) => {}
+            }
+            let session = Session::load(request.extensions()).await.unwrap();
+            assert_eq!(session.user(), Some("ada".into()));
+            Ok::<_, std::convert::Infallible>(axum::response::Response::default())
+        });
     visit.await.unwrap();
 }
 

@@ -17,9 +17,7 @@ async fn first_write_sends_one_cookie_with_its_attributes() {
     let (_, layer) = keep();
     let visit = Visit::to(&layer).run(async |session: Session| session.insert("a", 1));
     let cookies = our_cookies(&visit.await);
-    let [line] = &cookies[..] else {
-        panic!("{cookies:?}")
-    };
+    let [line] = &cookies[..] else { panic!("{cookies:?}") };
     let (pair, attributes) = line.split_once("; ").unwrap();
     assert_eq!(pair.len(), "__Host-id=".len() + 32);
     let mut attributes: Vec<&str> = attributes.split("; ").collect();
@@ -32,9 +30,7 @@ async fn write_to_a_live_session_sends_no_cookie() {
     let (_, layer) = keep();
     let jar = Jar::signed_in(&layer, "ada").await;
     let visit = Visit::to(&layer).with(&jar);
-    let response = visit
-        .run(async |session: Session| session.insert("a", 1))
-        .await;
+    let response = visit.run(async |session: Session| session.insert("a", 1)).await;
     assert!(our_cookies(&response).is_empty());
 }
 
@@ -139,9 +135,7 @@ async fn persistent_cookie_follows_the_session_and_is_renewed_with_a_touch() {
     jar.take(&response);
     let read = async || {
         let visit = Visit::to(&layer).with(&jar);
-        let response = visit
-            .run(async |session: Session| drop(session.keys()))
-            .await;
+        let response = visit.run(async |session: Session| drop(session.keys())).await;
         our_cookies(&response)
     };
     assert!(read().await.is_empty(), "not due");
@@ -155,10 +149,7 @@ async fn persistent_cookie_follows_the_session_and_is_renewed_with_a_touch() {
         store.inner().clock().advance(minutes(23));
         read().await;
     }
-    store
-        .inner()
-        .clock()
-        .advance(minutes(24 * 60 - 1 - 61 * 23 - 10));
+    store.inner().clock().advance(minutes(24 * 60 - 1 - 61 * 23 - 10));
     assert!(read().await[0].ends_with("; Max-Age=600"));
 }
 
@@ -166,10 +157,7 @@ async fn persistent_cookie_follows_the_session_and_is_renewed_with_a_touch() {
 async fn life_of_a_cookie_is_at_most_400_days() {
     let (_, layer) = keep_with(|layer| {
         let years = minutes(60 * 24 * 365 * 1_000);
-        layer
-            .idle_timeout(years)
-            .absolute_timeout(years)
-            .persistent()
+        layer.idle_timeout(years).absolute_timeout(years).persistent()
     });
     let visit = Visit::to(&layer).run(async |session: Session| session.insert("a", 1));
     assert!(our_cookies(&visit.await)[0].ends_with("; Max-Age=34560000"));
@@ -182,15 +170,10 @@ async fn remembered_session_outlives_the_browser_and_a_forgotten_one_does_not() 
     let token = jar.clone();
     let remember = async |jar: &Jar, on: bool| {
         let visit = Visit::to(&layer).with(jar);
-        visit
-            .run(async move |session: Session| session.remember(on))
-            .await
+        visit.run(async move |session: Session| session.remember(on)).await
     };
     let response = remember(&jar, true).await;
-    assert!(
-        our_cookies(&response)[0].ends_with("; Max-Age=1209600"),
-        "two weeks"
-    );
+    assert!(our_cookies(&response)[0].ends_with("; Max-Age=1209600"), "two weeks");
     jar.take(&response);
     assert_eq!(jar, token, "the same token");
     assert!(store.inner().only().1.remember);
@@ -205,10 +188,7 @@ async fn remembered_session_outlives_the_browser_and_a_forgotten_one_does_not() 
 async fn save_that_the_handler_gave_up_on_still_tells_the_client() {
     use tower_keep_tests::{Call, Fault, Gate};
     for (call, act) in [
-        (
-            Call::Create,
-            (|session| session.insert("a", 1)) as fn(&Session) -> Result<(), Error>,
-        ),
+        (Call::Create, (|session| session.insert("a", 1)) as fn(&Session) -> Result<(), Error>),
         (Call::Rotate, |session| session.set_user("eve")),
     ] {
         let (store, layer) = keep();

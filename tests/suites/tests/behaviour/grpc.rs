@@ -12,12 +12,8 @@ async fn commit_that_fails_is_grpc_status_14_without_a_token() {
         let (store, layer) = keep();
         let jar = Jar::signed_in(&layer, "ada").await;
         store.next(Call::Rotate, Fault::Fails(StoreErrorKind::Unavailable));
-        let visit = Visit::to(&layer)
-            .with(&jar)
-            .header("content-type", content_type);
-        let response = visit
-            .run(async |session: Session| session.set_user("eve"))
-            .await;
+        let visit = Visit::to(&layer).with(&jar).header("content-type", content_type);
+        let response = visit.run(async |session: Session| session.set_user("eve")).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(listed(&response, "grpc-status"), "14");
         assert_eq!(listed(&response, "content-type"), "application/grpc");

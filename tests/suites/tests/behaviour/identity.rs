@@ -14,9 +14,7 @@ async fn whose(layer: &SessionLayer, lines: &[Vec<u8>]) -> String {
         visit = visit.header("cookie", line);
     }
     let response = visit.run(async |session: Session| {
-        session
-            .user()
-            .map_or("-".to_owned(), |user| user.as_str().to_owned())
+        session.user().map_or("-".to_owned(), |user| user.as_str().to_owned())
     });
     text(response.await).await
 }
@@ -63,10 +61,7 @@ async fn malformed_token_makes_no_call_of_the_store() {
         "../../../../etc/passwd/aaaaaaaaa",
         "' OR 1=1 --aaaaaaaaaaaaaaaaaaaaa",
     ] {
-        assert_eq!(
-            whose(&layer, &[format!("__Host-id={value}").into()]).await,
-            "-"
-        );
+        assert_eq!(whose(&layer, &[format!("__Host-id={value}").into()]).await, "-");
         assert_eq!(store.take_calls(), [], "{value:?}");
     }
     whose(&layer, &[format!("__Host-id={good}").into()]).await;
@@ -177,25 +172,16 @@ async fn header_of_a_megabyte_takes_linear_time_and_few_calls() {
         assert!(took.as_secs() < 5, "{unit:?} took {took:?}");
     }
     let _ = store.take_calls();
-    let many: String = (0..10_000)
-        .map(|n| format!("__Host-id={n:032}; "))
-        .collect();
+    let many: String = (0..10_000).map(|n| format!("__Host-id={n:032}; ")).collect();
     whose(&layer, &[many.into()]).await;
-    assert_eq!(
-        store.take_calls(),
-        [(Call::Load, 4)],
-        "four tokens are looked at"
-    );
+    assert_eq!(store.take_calls(), [(Call::Load, 4)], "four tokens are looked at");
 }
 
 #[tokio::test]
 async fn layers_on_one_store_do_not_open_each_others_sessions() {
     let (store, shop) = keep();
     let cookie = SessionCookie::named("__Host-admin");
-    let admin = SessionLayer::builder(store.clone())
-        .cookie(cookie)
-        .build()
-        .unwrap();
+    let admin = SessionLayer::builder(store.clone()).cookie(cookie).build().unwrap();
     let jar = Jar::signed_in(&shop, "ada").await;
     let token = jar.token().unwrap();
     let swapped = format!("__Host-admin={}", token.expose());

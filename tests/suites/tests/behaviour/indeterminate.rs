@@ -35,17 +35,10 @@ async fn every_call_ends_with_its_deadline() {
             let begin = Instant::now();
             let visit = Visit::to(&layer).with(&jar);
             let response = visit.run(async move |session: Session| act(&session)).await;
-            assert_eq!(
-                response.status(),
-                StatusCode::SERVICE_UNAVAILABLE,
-                "{call:?}"
-            );
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{call:?}");
             assert!(our_cookies(&response).is_empty());
             let took = begin.elapsed();
-            assert!(
-                took >= DEADLINE && took < DEADLINE * 2,
-                "{call:?} took {took:?}"
-            );
+            assert!(took >= DEADLINE && took < DEADLINE * 2, "{call:?} took {took:?}");
         }
     }
     let (store, layer) = keep_with(|layer| layer.store_timeout(DEADLINE));
@@ -63,18 +56,9 @@ async fn manager_calls_end_with_their_deadline() {
     let sessions = layer.sessions();
     let token = jar.token().unwrap();
     let begin = Instant::now();
-    assert_eq!(
-        sessions.create().await.unwrap_err().kind(),
-        ErrorKind::TimedOut
-    );
-    assert_eq!(
-        sessions.open(&token).await.unwrap_err().kind(),
-        ErrorKind::TimedOut
-    );
-    assert_eq!(
-        sessions.revoke(&token.id()).await.unwrap_err().kind(),
-        ErrorKind::TimedOut
-    );
+    assert_eq!(sessions.create().await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(sessions.open(&token).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(sessions.revoke(&token.id()).await.unwrap_err().kind(), ErrorKind::TimedOut);
     assert!(begin.elapsed() < DEADLINE * 4);
 }
 
@@ -99,11 +83,7 @@ async fn unknown_outcome_is_never_tried_again() {
             }
             "done"
         });
-        assert_eq!(
-            visit.await.status(),
-            StatusCode::SERVICE_UNAVAILABLE,
-            "{fault:?}"
-        );
+        assert_eq!(visit.await.status(), StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
         assert_eq!(store.count(Call::Apply), 1, "{fault:?}");
         let record = store.inner().only().1;
         assert_eq!(record.fields.get("n"), expected, "{fault:?}");
@@ -116,17 +96,15 @@ async fn reload_begins_anew_after_an_unknown_outcome() {
     for (fault, expected) in [(Fault::Lost, "1"), (Fault::Silent, "0")] {
         let ((store, layer), jar) = signed_in().await;
         store.next(Call::Apply, fault);
-        let visit = Visit::to(&layer)
-            .with(&jar)
-            .run(async move |session: Session| {
-                session.update("n", |n: &mut u64| *n += 1)?;
-                session.save().await.unwrap_err();
-                session.reload().await?;
-                // The handler can tell what happened, and decide.
-                let seen = session.get::<u64>("n")?.unwrap_or_default();
-                assert_eq!(seen.to_string(), expected);
-                session.update("n", |n: &mut u64| *n = 1).map(drop)
-            });
+        let visit = Visit::to(&layer).with(&jar).run(async move |session: Session| {
+            session.update("n", |n: &mut u64| *n += 1)?;
+            session.save().await.unwrap_err();
+            session.reload().await?;
+            // The handler can tell what happened, and decide.
+            let seen = session.get::<u64>("n")?.unwrap_or_default();
+            assert_eq!(seen.to_string(), expected);
+            session.update("n", |n: &mut u64| *n = 1).map(drop)
+        });
         assert_eq!(visit.await.status(), 200);
         assert_eq!(store.inner().only().1.fields.get("n"), Some("1"));
     }
@@ -138,9 +116,7 @@ async fn rotation_of_unknown_outcome_leaves_one_session_and_sends_no_token() {
         let ((store, layer), jar) = signed_in().await;
         store.next(Call::Rotate, fault);
         let visit = Visit::to(&layer).with(&jar);
-        let response = visit
-            .run(async |session: Session| session.set_user("eve"))
-            .await;
+        let response = visit.run(async |session: Session| session.set_user("eve")).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(our_cookies(&response).is_empty());
         assert_eq!(store.count(Call::Rotate), 1);

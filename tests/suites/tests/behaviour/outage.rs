@@ -9,20 +9,15 @@ use tower_keep_tests::{
 
 use crate::{Keep, keep};
 
-const OUTAGES: [StoreErrorKind; 3] = [
-    StoreErrorKind::Unavailable,
-    StoreErrorKind::TimedOut,
-    StoreErrorKind::Misconfigured,
-];
+const OUTAGES: [StoreErrorKind; 3] =
+    [StoreErrorKind::Unavailable, StoreErrorKind::TimedOut, StoreErrorKind::Misconfigured];
 
 /// A live session with one field, and its browser.
 async fn signed_in() -> (Keep, Jar) {
     let (store, layer) = keep();
     let jar = Jar::signed_in(&layer, "ada").await;
     let visit = Visit::to(&layer).with(&jar);
-    visit
-        .run(async |session: Session| session.insert("kept", 1))
-        .await;
+    visit.run(async |session: Session| session.insert("kept", 1)).await;
     ((store, layer), jar)
 }
 
@@ -32,16 +27,11 @@ async fn load_that_fails_answers_503_to_a_plain_session() {
     for kind in OUTAGES {
         store.next(Call::Load, Fault::Fails(kind));
         let visit = Visit::to(&layer).with(&jar);
-        let response = visit
-            .run(async |_: Session| "the handler has a session")
-            .await;
+        let response = visit.run(async |_: Session| "the handler has a session").await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(our_cookies(&response).is_empty());
         assert_eq!(listed(&response, "vary"), "cookie");
-        assert!(
-            !text(response).await.contains("script"),
-            "the cause is not the client's"
-        );
+        assert!(!text(response).await.contains("script"), "the cause is not the client's");
     }
     assert_eq!(layer.sessions().counters().store_errors, 3);
     assert_eq!(layer.sessions().counters().unknown_tokens, 0);
@@ -82,10 +72,7 @@ async fn optional_session_without_a_layer_is_an_error_of_the_application() {
     use axum::{Router, body::Body, routing::get};
     use tower::ServiceExt;
     let router: Router = Router::new().route("/", get(async |_: Option<Session>| ()));
-    let response = router
-        .oneshot(http::Request::new(Body::empty()))
-        .await
-        .unwrap();
+    let response = router.oneshot(http::Request::new(Body::empty())).await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }
 
@@ -116,11 +103,7 @@ async fn commit_that_fails_replaces_the_response_and_leaves_the_session_whole() 
             assert_eq!(response.status(), 503, "{call:?} {kind:?}");
             assert_eq!(listed(&response, "set-cookie"), "");
             assert_eq!(listed(&response, "vary"), "cookie");
-            assert_eq!(
-                text(response).await,
-                "",
-                "nothing of the handler's response"
-            );
+            assert_eq!(text(response).await, "", "nothing of the handler's response");
             assert_eq!(store.inner().only(), before, "{call:?} {kind:?}");
             // The old token works as before.
             let visit = Visit::to(&layer).with(&jar);
@@ -132,10 +115,9 @@ async fn commit_that_fails_replaces_the_response_and_leaves_the_session_whole() 
 
 #[tokio::test]
 async fn first_write_that_fails_sends_no_cookie() {
-    for fault in [
-        Fault::Fails(StoreErrorKind::Unavailable),
-        Fault::FailsAfter(StoreErrorKind::Unavailable),
-    ] {
+    for fault in
+        [Fault::Fails(StoreErrorKind::Unavailable), Fault::FailsAfter(StoreErrorKind::Unavailable)]
+    {
         let (store, layer) = keep();
         store.next(Call::Create, fault);
         let visit = Visit::to(&layer).run(async |session: Session| session.insert("a", 1));
@@ -161,11 +143,7 @@ async fn corrupt_record_is_anonymous_and_disturbs_no_other_session() {
     assert_eq!(response.status(), 200);
     new.take(&response);
     assert_ne!(new, jar, "the user begins anew, under another id");
-    assert_eq!(
-        store.inner().live().len(),
-        before.len() + 1,
-        "it stays for repair"
-    );
+    assert_eq!(store.inner().live().len(), before.len() + 1, "it stays for repair");
     let visit = Visit::to(&layer).with(&other);
     let user = visit.run(async |session: Session| session.user().unwrap().to_string());
     assert_eq!(text(user.await).await, "eve");
@@ -199,24 +177,16 @@ async fn limit_that_refuses_keeps_what_was_there() {
         for refused in [
             session.insert("b", "x".repeat(98)),
             session.insert("b", "x".repeat(70)),
-            session
-                .update("a", |text: &mut String| text.push_str(&"x".repeat(90)))
-                .map(drop),
+            session.update("a", |text: &mut String| text.push_str(&"x".repeat(90))).map(drop),
         ] {
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::TooLarge);
         }
         session.insert("b", 1)?;
-        assert_eq!(
-            session.insert("c", 1).unwrap_err().kind(),
-            ErrorKind::TooLarge
-        );
+        assert_eq!(session.insert("c", 1).unwrap_err().kind(), ErrorKind::TooLarge);
         session.insert("b", 2)
     });
     assert_eq!(visit.await.status(), 200);
     let record = store.inner().only().1;
     assert_eq!(record.fields.get("a").unwrap().len(), 82);
-    assert_eq!(
-        (record.fields.get("b"), record.fields.len()),
-        (Some("2"), 2)
-    );
+    assert_eq!((record.fields.get("b"), record.fields.len()), (Some("2"), 2));
 }

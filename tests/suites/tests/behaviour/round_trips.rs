@@ -13,9 +13,7 @@ async fn cost(act: fn(&Session)) -> Vec<(Call, u64)> {
     let (store, layer) = keep();
     let jar = Jar::signed_in(&layer, "ada").await;
     let visit = Visit::to(&layer).with(&jar);
-    visit
-        .run(async |session: Session| session.insert("a", 1))
-        .await;
+    visit.run(async |session: Session| session.insert("a", 1)).await;
     let _ = store.take_calls();
     let visit = Visit::to(&layer).with(&jar);
     let response = visit.run(async move |session: Session| act(&session)).await;
@@ -31,15 +29,9 @@ async fn read_is_one_call() {
 
 #[tokio::test]
 async fn write_is_a_load_and_one_call() {
-    assert_eq!(
-        cost(|session| session.insert("b", 1).unwrap()).await,
-        [(Load, 1), (Apply, 1)]
-    );
+    assert_eq!(cost(|session| session.insert("b", 1).unwrap()).await, [(Load, 1), (Apply, 1)]);
     assert_eq!(cost(Session::clear).await, [(Load, 1), (Apply, 1)]);
-    assert_eq!(
-        cost(|session| session.remember(true)).await,
-        [(Load, 1), (Apply, 1)]
-    );
+    assert_eq!(cost(|session| session.remember(true)).await, [(Load, 1), (Apply, 1)]);
     let many = |session: &Session| {
         for n in 0..50 {
             session.insert(n.to_string(), n).unwrap();
@@ -52,10 +44,7 @@ async fn write_is_a_load_and_one_call() {
 #[tokio::test]
 async fn rotation_and_sign_in_are_a_load_and_one_call() {
     assert_eq!(cost(Session::rotate).await, [(Load, 1), (Rotate, 1)]);
-    assert_eq!(
-        cost(|session| session.set_user("eve").unwrap()).await,
-        [(Load, 1), (Rotate, 1)]
-    );
+    assert_eq!(cost(|session| session.set_user("eve").unwrap()).await, [(Load, 1), (Rotate, 1)]);
 }
 
 #[tokio::test]
@@ -70,15 +59,9 @@ async fn logout_is_a_load_and_one_call() {
 
 #[tokio::test]
 async fn what_changes_nothing_is_no_write() {
-    assert_eq!(
-        cost(|session| session.remove("nobody").unwrap()).await,
-        [(Load, 1)]
-    );
+    assert_eq!(cost(|session| session.remove("nobody").unwrap()).await, [(Load, 1)]);
     assert_eq!(cost(|session| session.remember(false)).await, [(Load, 1)]);
-    assert_eq!(
-        cost(|session| drop(session.take_flash::<u64>("x"))).await,
-        [(Load, 1)]
-    );
+    assert_eq!(cost(|session| drop(session.take_flash::<u64>("x"))).await, [(Load, 1)]);
 }
 
 #[tokio::test]
@@ -98,15 +81,13 @@ async fn all_extractors_of_a_request_share_one_load() {
     let jar = Jar::signed_in(&layer, "ada").await;
     let _ = store.take_calls();
     let visit =
-        Visit::to(&layer)
-            .with(&jar)
-            .raw(async |request: http::Request<axum::body::Body>| {
-                let loads = (0..20).map(|_| Session::load(request.extensions()));
-                for session in futures_util::future::join_all(loads).await {
-                    session.unwrap();
-                }
-                Ok::<_, std::convert::Infallible>(axum::response::Response::default())
-            });
+        Visit::to(&layer).with(&jar).raw(async |request: http::Request<axum::body::Body>| {
+            let loads = (0..20).map(|_| Session::load(request.extensions()));
+            for session in futures_util::future::join_all(loads).await {
+                session.unwrap();
+            }
+            Ok::<_, std::convert::Infallible>(axum::response::Response::default())
+        });
     visit.await.unwrap();
     assert_eq!(store.take_calls(), [(Load, 1)]);
 }
@@ -118,9 +99,7 @@ async fn read_is_written_back_at_most_once_per_renew_after() {
     let read = async || {
         let _ = store.take_calls();
         let visit = Visit::to(&layer).with(&jar);
-        visit
-            .run(async |session: Session| drop(session.keys()))
-            .await;
+        visit.run(async |session: Session| drop(session.keys())).await;
         store.take_calls()
     };
     let mut touches = 0;
@@ -137,9 +116,7 @@ async fn read_is_written_back_at_most_once_per_renew_after() {
     // A write moves the deadline by itself.
     store.inner().clock().advance(minutes(2));
     let visit = Visit::to(&layer).with(&jar);
-    visit
-        .run(async |session: Session| session.insert("a", 1))
-        .await;
+    visit.run(async |session: Session| session.insert("a", 1)).await;
     assert_eq!(read().await, [(Load, 1)]);
 }
 
@@ -155,12 +132,10 @@ async fn each_conflict_costs_one_call_more() {
     let visits: Vec<_> = (0..WRITERS)
         .map(|_| {
             let gate = gate.clone();
-            Visit::to(&layer)
-                .with(&jar)
-                .spawn(async move |session: Session| {
-                    gate.pass().await;
-                    session.update("n", |n: &mut u64| *n += 1).map(drop)
-                })
+            Visit::to(&layer).with(&jar).spawn(async move |session: Session| {
+                gate.pass().await;
+                session.update("n", |n: &mut u64| *n += 1).map(drop)
+            })
         })
         .collect();
     gate.arrived(WRITERS as u32).await;
@@ -170,9 +145,6 @@ async fn each_conflict_costs_one_call_more() {
     }
     let conflicts = layer.sessions().counters().conflicts;
     assert_eq!(conflicts, WRITERS - 1, "every other one was once too late");
-    assert_eq!(
-        store.take_calls(),
-        [(Load, WRITERS), (Apply, WRITERS + conflicts)]
-    );
+    assert_eq!(store.take_calls(), [(Load, WRITERS), (Apply, WRITERS + conflicts)]);
     assert_eq!(store.inner().only().1.fields.get("n"), Some("100"));
 }

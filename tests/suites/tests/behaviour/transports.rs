@@ -36,18 +36,12 @@ async fn new_token_goes_back_the_way_the_old_one_came_and_no_other() {
     for (way, back, form) in WAYS {
         let token = new_token(&layer).await;
         let visit = Visit::to(&layer).header(way, format!("{form}{token}"));
-        let response = visit
-            .run(async |session: Session| session.set_user("ada"))
-            .await;
+        let response = visit.run(async |session: Session| session.set_user("ada")).await;
         assert_eq!(response.status(), StatusCode::OK);
         for (_, other, form) in WAYS {
             let sent = listed(&response, other);
             if other == back {
-                assert_eq!(
-                    sent.split(';').next().unwrap().len(),
-                    form.len() + 32,
-                    "{sent}"
-                );
+                assert_eq!(sent.split(';').next().unwrap().len(), form.len() + 32, "{sent}");
                 assert!(sent.starts_with(form) && !sent.contains(&token));
             } else {
                 assert_eq!(sent, "");
@@ -70,9 +64,7 @@ async fn client_that_sent_no_token_is_told_by_the_first_way() {
 async fn client_whose_token_is_dead_is_told_by_the_way_it_uses() {
     let (_, layer) = keep();
     let visit = Visit::to(&layer).header("authorization", format!("Bearer {}", "A".repeat(32)));
-    let response = visit
-        .run(async |session: Session| session.insert("a", 1))
-        .await;
+    let response = visit.run(async |session: Session| session.insert("a", 1)).await;
     assert!(listed(&response, "authorization").starts_with("Bearer "));
     assert_eq!(listed(&response, "set-cookie"), "");
 }
@@ -83,11 +75,9 @@ async fn ways_are_asked_in_order_and_a_dead_token_lets_the_next_one_try() {
     let live = new_token(&layer).await;
     let other = new_token(&layer).await;
     let dead = "A".repeat(32);
-    for (cookie, bearer, expected) in [
-        (&live, &other, &live),
-        (&dead, &live, &live),
-        (&"malformed".to_owned(), &live, &live),
-    ] {
+    for (cookie, bearer, expected) in
+        [(&live, &other, &live), (&dead, &live, &live), (&"malformed".to_owned(), &live, &live)]
+    {
         let visit = Visit::to(&layer)
             .header("cookie", format!("__Host-id={cookie}"))
             .header("authorization", format!("bearer {bearer}"));

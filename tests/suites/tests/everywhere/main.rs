@@ -53,25 +53,21 @@ async fn axum(layer: SessionLayer) -> SocketAddr {
 async fn hyper(layer: SessionLayer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = layer.layer(service_fn(
-        async |request: Request<hyper::body::Incoming>| {
-            let answer = Session::load(request.extensions()).await;
-            let (status, text) = match answer.and_then(|session| count(&session)) {
-                Ok(text) => (200, text),
-                Err(error) => (error.status().as_u16(), String::new()),
-            };
-            let response = Response::builder().status(status);
-            Ok::<_, Infallible>(response.body(Body::from(text)).unwrap())
-        },
-    ));
+    let service = layer.layer(service_fn(async |request: Request<hyper::body::Incoming>| {
+        let answer = Session::load(request.extensions()).await;
+        let (status, text) = match answer.and_then(|session| count(&session)) {
+            Ok(text) => (200, text),
+            Err(error) => (error.status().as_u16(), String::new()),
+        };
+        let response = Response::builder().status(status);
+        Ok::<_, Infallible>(response.body(Body::from(text)).unwrap())
+    }));
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
             let service = TowerToHyperService::new(service.clone());
             tokio::spawn(async move {
                 let server = auto::Builder::new(TokioExecutor::new());
-                server
-                    .serve_connection(TokioIo::new(connection), service)
-                    .await
+                server.serve_connection(TokioIo::new(connection), service).await
             });
         }
     });
@@ -109,12 +105,7 @@ async fn one_session_is_counted_through_axum_hyper_and_tonic() {
     // A session that begins in gRPC goes on in HTTP, and its token comes back as metadata.
     let answer = rpc.count(Some(&"A".repeat(32))).await.unwrap();
     assert_eq!(answer.get_ref(), "1");
-    let token = answer
-        .metadata()
-        .get("session-token")
-        .unwrap()
-        .to_str()
-        .unwrap();
+    let token = answer.metadata().get("session-token").unwrap().to_str().unwrap();
     let response = Http::one(axum).get("/", Some(&format!("id={token}"))).await;
     assert_eq!(text(response).await, "2");
 
@@ -154,15 +145,8 @@ async fn outage_reaches_each_client_in_its_own_form() {
             assert_eq!(listed(&response, "set-cookie"), "");
         }
         let status = rpc.count(Some(token.expose())).await.unwrap_err();
-        assert_eq!(
-            status.code(),
-            tonic::Code::Unavailable,
-            "{call:?}: {status:?}"
-        );
+        assert_eq!(status.code(), tonic::Code::Unavailable, "{call:?}: {status:?}");
         store.heal();
     }
-    assert_eq!(
-        rpc.count(Some(token.expose())).await.unwrap().get_ref(),
-        "1"
-    );
+    assert_eq!(rpc.count(Some(token.expose())).await.unwrap().get_ref(), "1");
 }

@@ -56,9 +56,7 @@ impl Decoder for Text {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<String>, Status> {
         let bytes = buffer.copy_to_bytes(buffer.remaining()).to_vec();
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| Status::internal("not text"))
+        String::from_utf8(bytes).map(Some).map_err(|_| Status::internal("not text"))
     }
 }
 

@@ -108,10 +108,7 @@ pub(in crate::conformance) async fn restart_begins_the_absolute_lifetime_anew(
     let change = trial.set(&record, "a", "1");
     trial.apply(&id, &change).await?;
     let kept = trial.record(&id).await?;
-    ensure!(
-        kept.created_at == record.created_at,
-        "apply without restart MUST keep created_at"
-    );
+    ensure!(kept.created_at == record.created_at, "apply without restart MUST keep created_at");
     let mut change = trial.change(&kept);
     change.restart = true;
     let receipt = trial.apply(&id, &change).await?;

@@ -12,9 +12,7 @@ use crate::{
 
 /// A session at its second version, and its record at the first.
 async fn changed_since(trial: &Trial) -> Checked<(SessionId, Arc<Record>)> {
-    let (id, stale) = trial
-        .begin(&trial.with(&[("count", "1"), ("other", "1")]))
-        .await?;
+    let (id, stale) = trial.begin(&trial.with(&[("count", "1"), ("other", "1")])).await?;
     trial.apply(&id, &trial.set(&stale, "count", "2")).await?;
     Ok((id, stale))
 }
@@ -89,9 +87,7 @@ pub(in crate::conformance) async fn conflict_carries_the_fresh_record(trial: Tri
     let mut change = trial.set(&stale, "count", "2");
     change.exact = true;
     let Applied::Conflict(loaded) = trial.store.apply(&id, &change).await? else {
-        return Err(Failure::new(
-            "an exact change of a stale version MUST be a conflict",
-        ));
+        return Err(Failure::new("an exact change of a stale version MUST be a conflict"));
     };
     ensure!(
         loaded.record.fields.get("count") == Some("2"),
@@ -128,8 +124,6 @@ pub(in crate::conformance) async fn plain_change_of_a_stale_version_loses_nothin
             let clause = "a conflict MUST leave the record as it is";
             trial.ensure_same(&id, &before, clause).await
         }
-        Applied::Gone => Err(Failure::new(
-            "apply MUST find a live session; it answered Gone",
-        )),
+        Applied::Gone => Err(Failure::new("apply MUST find a live session; it answered Gone")),
     }
 }

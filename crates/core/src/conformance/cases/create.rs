@@ -177,9 +177,7 @@ pub(in crate::conformance) async fn sessions_of_two_ids_are_strangers(trial: Tri
     trial.apply(&one, &trial.set(&record, "owner", "3")).await?;
     trial.touch(&one, &record, trial.short()).await?;
     let record = trial.record(&one).await?;
-    trial
-        .rotate(&one, &trial.id()?, &trial.change(&record))
-        .await?;
+    trial.rotate(&one, &trial.id()?, &trial.change(&record)).await?;
     trial.store.delete(&one).await?;
     let clause = "what is done to one session MUST NOT show in another";
     trial.ensure_same(&two, &before, clause).await

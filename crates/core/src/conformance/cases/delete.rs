@@ -12,24 +12,13 @@ pub(in crate::conformance) async fn delete_is_idempotent_and_says_whether_it_was
     trial: Trial,
 ) -> Checked {
     let (id, _) = trial.begin(&trial.with(&[("a", "1")])).await?;
-    ensure!(
-        trial.store.delete(&id).await?,
-        "delete MUST say true where a live session was"
-    );
-    trial
-        .ensure_absent(&id, "a deleted session MUST NOT load")
-        .await?;
+    ensure!(trial.store.delete(&id).await?, "delete MUST say true where a live session was");
+    trial.ensure_absent(&id, "a deleted session MUST NOT load").await?;
     for _ in 0..2 {
-        ensure!(
-            !trial.store.delete(&id).await?,
-            "delete MUST say false the second time"
-        );
+        ensure!(!trial.store.delete(&id).await?, "delete MUST say false the second time");
     }
     let never = trial.id()?;
-    ensure!(
-        !trial.store.delete(&never).await?,
-        "delete MUST say false where nothing ever was"
-    );
+    ensure!(!trial.store.delete(&never).await?, "delete MUST say false where nothing ever was");
     Ok(())
 }
 
@@ -37,13 +26,8 @@ pub(in crate::conformance) async fn delete_of_an_expired_session_says_false(
     trial: Trial,
 ) -> Checked {
     let (id, _) = trial.expired(trial.blank()).await?;
-    ensure!(
-        !trial.store.delete(&id).await?,
-        "an expired session MUST be missing for delete"
-    );
-    trial
-        .ensure_absent(&id, "an expired session MUST NOT load")
-        .await
+    ensure!(!trial.store.delete(&id).await?, "an expired session MUST be missing for delete");
+    trial.ensure_absent(&id, "an expired session MUST NOT load").await
 }
 
 pub(in crate::conformance) async fn delete_is_final(trial: Trial) -> Checked {
@@ -57,10 +41,7 @@ pub(in crate::conformance) async fn delete_is_final(trial: Trial) -> Checked {
         "apply MUST answer Gone after delete"
     );
     ensure_answer!(
-        trial
-            .store
-            .touch(&id, touch_of(&record, trial.long()))
-            .await?,
+        trial.store.touch(&id, touch_of(&record, trial.long())).await?,
         Touched::Gone,
         "touch MUST answer Gone after delete"
     );
@@ -69,15 +50,8 @@ pub(in crate::conformance) async fn delete_is_final(trial: Trial) -> Checked {
         Rotated::Gone,
         "rotate MUST answer Gone after delete"
     );
-    trial
-        .ensure_absent(&id, "nothing MUST bring a deleted session back")
-        .await?;
-    trial
-        .ensure_absent(
-            &new,
-            "nothing MUST bring a deleted session back under a new id",
-        )
-        .await
+    trial.ensure_absent(&id, "nothing MUST bring a deleted session back").await?;
+    trial.ensure_absent(&new, "nothing MUST bring a deleted session back under a new id").await
 }
 
 pub(in crate::conformance) async fn concurrent_deletes_count_the_session_once(
@@ -91,10 +65,7 @@ pub(in crate::conformance) async fn concurrent_deletes_count_the_session_once(
         });
         let found = trial.together(deletes).await?;
         let found = found.into_iter().filter(|found| *found).count();
-        ensure!(
-            found == 1,
-            "of concurrent deletes exactly one MUST say true; {found} did"
-        );
+        ensure!(found == 1, "of concurrent deletes exactly one MUST say true; {found} did");
     }
     Ok(())
 }

@@ -49,10 +49,7 @@ impl<T> Future for Dropped<'_, T> {
 
 /// Whether the operation ended before it was dropped after so many polls.
 async fn ends<'a, T: 'a>(operation: StoreFuture<'a, T>, polls: usize) -> Checked<bool> {
-    let dropped = Dropped {
-        operation: Some(operation),
-        polls,
-    };
+    let dropped = Dropped { operation: Some(operation), polls };
     match dropped.await {
         None => Ok(false),
         Some(answer) => {
@@ -92,17 +89,9 @@ async fn ensure_works(trial: &Trial, operation: &str) -> Checked {
             let (id, record) = begin(trial).await?;
             trial.apply(&id, &both(trial, &record, round)).await?;
             let record = trial.record(&id).await?;
-            ensure!(
-                number(&record.fields, "two") == round,
-                "a call got the answer of another"
-            );
-            ensure!(
-                trial.store.delete(&id).await?,
-                "delete MUST find a live session"
-            );
-            trial
-                .ensure_absent(&id, "a deleted session MUST NOT load")
-                .await?;
+            ensure!(number(&record.fields, "two") == round, "a call got the answer of another");
+            ensure!(trial.store.delete(&id).await?, "delete MUST find a live session");
+            trial.ensure_absent(&id, "a deleted session MUST NOT load").await?;
         }
         Ok(())
     };
@@ -119,10 +108,7 @@ pub(in crate::conformance) async fn dropped_create_is_whole_or_nothing(trial: Tr
         let ended = ends(trial.store.create(&id, &new), polls).await?;
         if let Some(loaded) = trial.load(&id).await? {
             ensure_whole(&loaded.record, "create")?;
-            ensure!(
-                number(&loaded.record.fields, "one") == 1,
-                "a dropped create MUST be whole"
-            );
+            ensure!(number(&loaded.record.fields, "one") == 1, "a dropped create MUST be whole");
         }
         ensure_works(&trial, "create").await?;
         if ended {
@@ -146,15 +132,9 @@ pub(in crate::conformance) async fn dropped_apply_is_whole_or_nothing(trial: Tri
         );
         // The session takes changes, whether or not the dropped one is still to land.
         let receipt = trial.retry(&id, |record| both(&trial, record, 2)).await?;
-        ensure!(
-            receipt.is_some(),
-            "a dropped apply MUST NOT end the session"
-        );
+        ensure!(receipt.is_some(), "a dropped apply MUST NOT end the session");
         let record = trial.record(&id).await?;
-        ensure!(
-            number(&record.fields, "two") == 2,
-            "a dropped apply MUST NOT undo a later one"
-        );
+        ensure!(number(&record.fields, "two") == 2, "a dropped apply MUST NOT undo a later one");
         ensure_works(&trial, "apply").await?;
         if ended {
             break;

@@ -18,9 +18,7 @@ pub(in crate::conformance) async fn idle_session_expires(trial: Trial) -> Checke
     trial.pass(2).await;
     trial.record(&id).await?;
     trial.pass(3).await;
-    trial
-        .ensure_absent(&id, "an expired session MUST NOT load")
-        .await
+    trial.ensure_absent(&id, "an expired session MUST NOT load").await
 }
 
 pub(in crate::conformance) async fn session_is_expired_at_the_end_of_its_lifetime(
@@ -96,10 +94,7 @@ pub(in crate::conformance) async fn expired_session_is_missing_for_every_operati
     let new = trial.id()?;
     let change = trial.set(&record, "a", "2");
     ensure_answer!(
-        trial
-            .store
-            .touch(&id, touch_of(&record, trial.long()))
-            .await?,
+        trial.store.touch(&id, touch_of(&record, trial.long())).await?,
         Touched::Gone,
         "an expired session MUST be missing for touch"
     );
@@ -113,14 +108,9 @@ pub(in crate::conformance) async fn expired_session_is_missing_for_every_operati
         Rotated::Gone,
         "an expired session MUST be missing for rotate"
     );
-    ensure!(
-        !trial.store.delete(&id).await?,
-        "an expired session MUST be missing for delete"
-    );
+    ensure!(!trial.store.delete(&id).await?, "an expired session MUST be missing for delete");
     for id in [id, new] {
-        trial
-            .ensure_absent(&id, "an expired session MUST NOT come back")
-            .await?;
+        trial.ensure_absent(&id, "an expired session MUST NOT come back").await?;
     }
     Ok(())
 }
@@ -152,10 +142,9 @@ pub(in crate::conformance) async fn endless_lifetimes_do_not_wrap(trial: Trial) 
 pub(in crate::conformance) async fn endless_idle_timeout_ends_with_the_absolute_lifetime(
     trial: Trial,
 ) -> Checked {
-    for lifetime in [
-        Lifetime::new(Duration::MAX, trial.ticks(3)),
-        Lifetime::new(trial.ticks(3), Duration::MAX),
-    ] {
+    for lifetime in
+        [Lifetime::new(Duration::MAX, trial.ticks(3)), Lifetime::new(trial.ticks(3), Duration::MAX)]
+    {
         let (id, record) = trial.begin(&trial.lasting(lifetime)).await?;
         trial.touch(&id, &record, lifetime).await?;
         trial.pass(4).await;

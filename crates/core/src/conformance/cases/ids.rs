@@ -55,13 +55,8 @@ pub(in crate::conformance) async fn ids_of_any_bytes_work(trial: Trial) -> Check
         let new = trial.id()?;
         let record = trial.record(id).await?;
         trial.rotate(id, &new, &trial.change(&record)).await?;
-        trial
-            .ensure_absent(id, "rotate MUST end the old id")
-            .await?;
-        ensure!(
-            trial.store.delete(&new).await?,
-            "delete MUST find a live session"
-        );
+        trial.ensure_absent(id, "rotate MUST end the old id").await?;
+        ensure!(trial.store.delete(&new).await?, "delete MUST find a live session");
         for rest in &ids[place + 1..] {
             trial.record(rest).await?;
         }
@@ -73,19 +68,13 @@ pub(in crate::conformance) async fn ids_that_differ_in_one_bit_are_strangers(
     trial: Trial,
 ) -> Checked {
     let first = *trial.id()?.as_bytes();
-    trial
-        .create(&SessionId::from_bytes(first), &trial.blank())
-        .await?;
+    trial.create(&SessionId::from_bytes(first), &trial.blank()).await?;
     for place in [0, 1, 7, 8, 15, 16, 20, 24, 30, 31] {
         let mut bytes = first;
         bytes[place] ^= 1;
         let clause = "all 32 bytes of an id MUST count";
-        trial
-            .ensure_absent(&SessionId::from_bytes(bytes), clause)
-            .await?;
-        trial
-            .create(&SessionId::from_bytes(bytes), &trial.blank())
-            .await?;
+        trial.ensure_absent(&SessionId::from_bytes(bytes), clause).await?;
+        trial.create(&SessionId::from_bytes(bytes), &trial.blank()).await?;
         trial.store.delete(&SessionId::from_bytes(bytes)).await?;
     }
     trial.record(&SessionId::from_bytes(first)).await.map(drop)

@@ -22,9 +22,7 @@ async fn foreign(trial: &Trial) -> Checked<Record> {
     record.user = Some(UserId::from("ada"));
     record.client = Some(Client::new().with_agent("Firefox/145"));
     record.remember = true;
-    record.fields = [("", "null"), ("big", "123456789012345678901234567890")]
-        .into_iter()
-        .collect();
+    record.fields = [("", "null"), ("big", "123456789012345678901234567890")].into_iter().collect();
     Ok(record)
 }
 
@@ -47,10 +45,7 @@ pub(in crate::conformance) async fn import_keeps_times_version_and_data(trial: T
     let mut change = trial.set(&record, "a", "1");
     change.lifetime = days;
     let receipt = trial.apply(&id, &change).await?;
-    ensure!(
-        receipt.version == 42,
-        "an imported session MUST go on from its version"
-    );
+    ensure!(receipt.version == 42, "an imported session MUST go on from its version");
     let mut change = trial.change(&*trial.record(&id).await?);
     change.lifetime = days;
     let new = trial.id()?;
@@ -76,10 +71,7 @@ pub(in crate::conformance) async fn import_signs_nobody_out(trial: Trial) -> Che
         trial.import()?.import(&trial.id()?, &record).await?;
     }
     let live = trial.ids_of(&trial.layer, "ada").await?.len();
-    ensure!(
-        live == 4,
-        "import MUST NOT keep limits of users; {live} of 4 sessions are live"
-    );
+    ensure!(live == 4, "import MUST NOT keep limits of users; {live} of 4 sessions are live");
     Ok(())
 }
 
@@ -128,22 +120,14 @@ pub(in crate::conformance) async fn expired_record_is_not_imported(trial: Trial)
         Created::Created(_),
         "import MUST answer Created for an expired record, which needs no further care"
     );
-    trial
-        .ensure_absent(&id, "an expired record MUST NOT be imported")
-        .await?;
+    trial.ensure_absent(&id, "an expired record MUST NOT be imported").await?;
     if trial.declares(Capability::Index) {
         let found = trial.ids_of(&trial.layer, "ada").await?;
-        ensure!(
-            found.is_empty(),
-            "an expired record MUST NOT be listed after import"
-        );
+        ensure!(found.is_empty(), "an expired record MUST NOT be listed after import");
     }
     if trial.declares(Capability::Purge) {
         let purged = trial.purge()?.purge().await?.sessions;
-        ensure!(
-            purged == 0,
-            "an expired record MUST NOT be stored; {purged} were"
-        );
+        ensure!(purged == 0, "an expired record MUST NOT be stored; {purged} were");
     }
     Ok(())
 }
@@ -159,14 +143,8 @@ pub(in crate::conformance) async fn concurrent_imports_of_one_id_have_one_winner
             async move { Ok(trial.import()?.import(&id, &record).await?) }
         });
         let answers = trial.together(imports).await?;
-        let winners = answers
-            .iter()
-            .filter(|answer| matches!(answer, Created::Created(_)))
-            .count();
-        ensure!(
-            winners == 1,
-            "of concurrent imports exactly one MUST win; {winners} did"
-        );
+        let winners = answers.iter().filter(|answer| matches!(answer, Created::Created(_))).count();
+        ensure!(winners == 1, "of concurrent imports exactly one MUST win; {winners} did");
     }
     Ok(())
 }

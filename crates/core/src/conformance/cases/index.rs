@@ -24,10 +24,7 @@ pub(in crate::conformance) async fn sessions_are_found_by_user(trial: Trial) -> 
         found.len()
     );
     let nobody = trial.ids_of(&trial.layer, "nobody").await?;
-    ensure!(
-        nobody.is_empty(),
-        "a user without sessions MUST have an empty list"
-    );
+    ensure!(nobody.is_empty(), "a user without sessions MUST have an empty list");
     Ok(())
 }
 
@@ -54,11 +51,7 @@ pub(in crate::conformance) async fn sessions_are_found_by_layer(trial: Trial) ->
         );
     }
     let all = trial.list(Query::all()).await?;
-    ensure!(
-        all.len() == 6,
-        "a query of all layers MUST list all; {} of 6 were",
-        all.len()
-    );
+    ensure!(all.len() == 6, "a query of all layers MUST list all; {} of 6 were", all.len());
     Ok(())
 }
 
@@ -67,10 +60,8 @@ pub(in crate::conformance) async fn users_of_two_layers_are_strangers(trial: Tri
     let mut new = trial.of_user("ada");
     new.layer = "elsewhere".into();
     let (there, _) = trial.begin(&new).await?;
-    let found = [
-        trial.ids_of(&trial.layer, "ada").await?,
-        trial.ids_of(&"elsewhere".into(), "ada").await?,
-    ];
+    let found =
+        [trial.ids_of(&trial.layer, "ada").await?, trial.ids_of(&"elsewhere".into(), "ada").await?];
     ensure!(
         found == [vec![here], vec![there]],
         "the users of two layers MUST be strangers even if they share a name"
@@ -128,10 +119,7 @@ pub(in crate::conformance) async fn users_and_layers_match_byte_for_byte(trial: 
     }
     for name in names {
         let found = trial.ids_of(&trial.layer, name).await?.len();
-        ensure!(
-            found == 1,
-            "users MUST match byte for byte; {name:?} has {found} sessions of 1"
-        );
+        ensure!(found == 1, "users MUST match byte for byte; {name:?} has {found} sessions of 1");
         if name.len() < 40 {
             let layer = LayerName::from(format!("{}:{name}", trial.layer).as_str());
             let found = trial.list(layer.into()).await?.len();
@@ -145,13 +133,7 @@ pub(in crate::conformance) async fn users_and_layers_match_byte_for_byte(trial: 
 }
 
 pub(in crate::conformance) async fn parts_of_layer_and_user_do_not_mix(trial: Trial) -> Checked {
-    for (layer, user) in [
-        ("a:b", "c"),
-        ("a", "b:c"),
-        ("a/b", "c"),
-        ("a", "b/c"),
-        ("ab", "c"),
-    ] {
+    for (layer, user) in [("a:b", "c"), ("a", "b:c"), ("a/b", "c"), ("a", "b/c"), ("ab", "c")] {
         let mut new = trial.of_user(user);
         new.layer = layer.into();
         let (id, _) = trial.begin(&new).await?;
@@ -171,23 +153,14 @@ pub(in crate::conformance) async fn listing_follows_every_change(trial: Trial) -
     let mut change = trial.change(&record);
     change.user = Some(UserId::from("ada"));
     trial.apply(&id, &change).await?;
-    ensure!(
-        ids("ada").await? == [id],
-        "apply that sets a user MUST list the session under it"
-    );
+    ensure!(ids("ada").await? == [id], "apply that sets a user MUST list the session under it");
 
     let mut change = trial.set(&*trial.record(&id).await?, "a", "1");
     change.user = Some(UserId::from("bob"));
     let rotated = trial.id()?;
     trial.rotate(&id, &rotated, &change).await?;
-    ensure!(
-        ids("ada").await?.is_empty(),
-        "a session MUST NOT stay listed under a former user"
-    );
-    ensure!(
-        ids("bob").await? == [rotated],
-        "rotate MUST list the session under its new id alone"
-    );
+    ensure!(ids("ada").await?.is_empty(), "a session MUST NOT stay listed under a former user");
+    ensure!(ids("bob").await? == [rotated], "rotate MUST list the session under its new id alone");
 
     let listed = trial.list(trial.layer.clone().into()).await?;
     let record = trial.record(&rotated).await?;
@@ -196,15 +169,9 @@ pub(in crate::conformance) async fn listing_follows_every_change(trial: Trial) -
         "a listing MUST show the record as it is now"
     );
     trial.store.delete(&rotated).await?;
-    ensure!(
-        ids("bob").await?.is_empty(),
-        "a deleted session MUST NOT be listed"
-    );
+    ensure!(ids("bob").await?.is_empty(), "a deleted session MUST NOT be listed");
     let listed = trial.list(trial.layer.clone().into()).await?;
-    ensure!(
-        listed.is_empty(),
-        "a deleted session MUST NOT be listed in its layer"
-    );
+    ensure!(listed.is_empty(), "a deleted session MUST NOT be listed in its layer");
     Ok(())
 }
 
@@ -218,16 +185,10 @@ pub(in crate::conformance) async fn expired_sessions_are_not_listed(trial: Trial
     trial.pass(5).await;
     let expected = sorted([kept, prolonged]);
     let found = trial.ids_of(&trial.layer, "ada").await?;
-    ensure!(
-        found == expected,
-        "an expired session MUST NOT be listed, a prolonged one MUST"
-    );
+    ensure!(found == expected, "an expired session MUST NOT be listed, a prolonged one MUST");
     let listed = trial.list(trial.layer.clone().into()).await?;
     let listed = sorted(listed.iter().map(|listed| listed.id));
-    ensure!(
-        listed == expected,
-        "an expired session MUST NOT be listed in its layer"
-    );
+    ensure!(listed == expected, "an expired session MUST NOT be listed in its layer");
     let stats = trial.index()?.stats(Some(&trial.layer)).await?;
     ensure!(
         (stats.active, stats.signed_in) == (2, 2),
@@ -238,10 +199,7 @@ pub(in crate::conformance) async fn expired_sessions_are_not_listed(trial: Trial
 
 pub(in crate::conformance) async fn stats_count_the_live_sessions(trial: Trial) -> Checked {
     let empty = trial.index()?.stats(Some(&trial.layer)).await?;
-    ensure!(
-        empty == crate::Stats::default(),
-        "stats of nothing MUST be zero; {empty:?}"
-    );
+    ensure!(empty == crate::Stats::default(), "stats of nothing MUST be zero; {empty:?}");
 
     let (_, oldest) = trial.begin(&trial.of_user("ada")).await?;
     trial.pass(2).await;

@@ -32,9 +32,7 @@ pub(in crate::conformance) async fn any_json_value_comes_back_character_for_char
         r#""null""#,
         r#""1""#,
     ];
-    let names: Vec<String> = (0..values.len())
-        .map(|place| format!("field{place}"))
-        .collect();
+    let names: Vec<String> = (0..values.len()).map(|place| format!("field{place}")).collect();
     let fields = names.iter().map(String::as_str).zip(values);
     round_trip(&trial, fields.collect()).await
 }
@@ -55,10 +53,7 @@ pub(in crate::conformance) async fn numbers_keep_every_digit(trial: Trial) -> Ch
         ("i64", "-9223372036854775808"),
         ("u64", "18446744073709551615"),
         ("u128", "340282366920938463463374607431768211455"),
-        (
-            "beyond",
-            "1234567890123456789012345678901234567890123456789",
-        ),
+        ("beyond", "1234567890123456789012345678901234567890123456789"),
         ("zero", "0"),
         ("negative zero", "-0.0"),
         ("fraction", "0.1"),
@@ -152,44 +147,31 @@ async fn round_trip(trial: &Trial, fields: Fields) -> Checked {
 
     // A touch and a change of something else leave them.
     trial.touch(&created, &record, trial.long()).await?;
-    trial
-        .apply(&created, &trial.set(&record, "one more", "1"))
-        .await?;
+    trial.apply(&created, &trial.set(&record, "one more", "1")).await?;
     let record = trial.record(&created).await?;
     let mut change = trial.set(&record, "one more", "");
     change.edits[0].1 = None;
     trial.apply(&created, &change).await?;
-    ensure_fields(
-        &trial.record(&created).await?.fields,
-        &fields,
-        "a change of another field",
-    )?;
+    ensure_fields(&trial.record(&created).await?.fields, &fields, "a change of another field")?;
 
     // Set one by one, they join what is there.
     let (applied, record) = trial.begin(&trial.blank()).await?;
     let mut change = trial.change(&record);
-    change.edits = fields
-        .iter()
-        .map(|(name, json)| (name.to_owned().into(), Some(json.to_owned())))
-        .collect();
+    change.edits =
+        fields.iter().map(|(name, json)| (name.to_owned().into(), Some(json.to_owned()))).collect();
     trial.apply(&applied, &change).await?;
     let record = trial.record(&applied).await?;
     ensure_fields(&record.fields, &fields, "apply")?;
 
     let rotated = trial.id()?;
-    trial
-        .rotate(&applied, &rotated, &trial.change(&record))
-        .await?;
+    trial.rotate(&applied, &rotated, &trial.change(&record)).await?;
     let record = trial.record(&rotated).await?;
     ensure_fields(&record.fields, &fields, "rotate")?;
     ensure_listed(trial, &rotated, &fields).await?;
 
     // And removed one by one they are gone.
     let mut change = trial.change(&record);
-    change.edits = fields
-        .iter()
-        .map(|(name, _)| (name.to_owned().into(), None))
-        .collect();
+    change.edits = fields.iter().map(|(name, _)| (name.to_owned().into(), None)).collect();
     trial.apply(&rotated, &change).await?;
     let left = trial.record(&rotated).await?;
     ensure_fields(&left.fields, &Fields::default(), "removal")

@@ -54,10 +54,7 @@ async fn sequence(trial: &Trial, random: &mut Random) -> Checked {
         let listed = trial.list(trial.layer.clone().into()).await?;
         let listed = sorted(listed.iter().map(|listed| listed.id));
         let live = sorted(model.live.keys().copied());
-        ensure!(
-            listed == live,
-            "exactly the live sessions MUST be listed, after {done:?}"
-        );
+        ensure!(listed == live, "exactly the live sessions MUST be listed, after {done:?}");
     }
     for id in &model.ids {
         trial.store.delete(id).await?;
@@ -91,10 +88,7 @@ async fn create(
     let mut new = trial.with(&[("a", "0")]);
     new.user = (random.below(2) == 0).then(|| UserId::from("ada"));
     new.remember = random.below(2) == 0;
-    match (
-        trial.store.create(&id, &new).await?,
-        model.live.contains_key(&id),
-    ) {
+    match (trial.store.create(&id, &new).await?, model.live.contains_key(&id)) {
         (Created::Created(receipt), false) => model.live.insert(id, new.at(receipt.at)),
         (Created::Taken, true) => None,
         (answer, _) => return Err(wrong("create", &answer)),
@@ -111,10 +105,7 @@ async fn apply(
     let Some(change) = change(trial, random, model) else {
         return Ok("nothing");
     };
-    match (
-        trial.store.apply(&id, &change).await?,
-        model.live.get_mut(&id),
-    ) {
+    match (trial.store.apply(&id, &change).await?, model.live.get_mut(&id)) {
         (Applied::Applied(receipt), Some(record)) if change.fits(record.version) => {
             *record = change.applied_to(record, receipt.at);
         }
@@ -162,10 +153,7 @@ async fn touch(trial: &Trial, model: &mut Model, id: SessionId) -> Checked<&'sta
         (None, Some(record)) => (**record).clone(),
         (None, None) => return Ok("nothing"),
     };
-    let answer = trial
-        .store
-        .touch(&id, touch_of(&stale, trial.long()))
-        .await?;
+    let answer = trial.store.touch(&id, touch_of(&stale, trial.long())).await?;
     match (answer, model.live.get_mut(&id)) {
         (Touched::Touched(receipt), Some(record)) => {
             *record = record.touched(trial.long(), receipt.at);
@@ -179,10 +167,7 @@ async fn touch(trial: &Trial, model: &mut Model, id: SessionId) -> Checked<&'sta
 async fn delete(trial: &Trial, model: &mut Model, id: SessionId) -> Checked<&'static str> {
     let found = trial.store.delete(&id).await?;
     let live = model.live.remove(&id).is_some();
-    ensure!(
-        found == live,
-        "delete MUST say whether a live session was there; it said {found}"
-    );
+    ensure!(found == live, "delete MUST say whether a live session was there; it said {found}");
     Ok("delete")
 }
 
@@ -212,9 +197,7 @@ fn change(trial: &Trial, random: &mut Random, model: &Model) -> Option<Change> {
     let mut change = trial.change(base);
     for name in NAMES {
         match random.below(4) {
-            0 => change
-                .edits
-                .push((name.into(), Some(random.below(1_000).to_string()))),
+            0 => change.edits.push((name.into(), Some(random.below(1_000).to_string()))),
             1 => change.edits.push((name.into(), None)),
             _ => {}
         }
@@ -234,11 +217,7 @@ async fn ensure_as_modelled(trial: &Trial, model: &mut Model) -> Checked {
             (Some(loaded), Some(expected)) => {
                 let clause = "the record MUST be what the operations made of it";
                 trial.ensure_record(&loaded.record, expected, clause)?;
-                if model
-                    .seen
-                    .last()
-                    .is_none_or(|last| **last != *loaded.record)
-                {
+                if model.seen.last().is_none_or(|last| **last != *loaded.record) {
                     model.seen.push(loaded.record);
                 }
             }
@@ -251,7 +230,5 @@ async fn ensure_as_modelled(trial: &Trial, model: &mut Model) -> Checked {
 }
 
 fn wrong(operation: &str, answer: &dyn std::fmt::Debug) -> Failure {
-    Failure::new(format!(
-        "{operation} MUST answer as the model does; it answered {answer:?}"
-    ))
+    Failure::new(format!("{operation} MUST answer as the model does; it answered {answer:?}"))
 }

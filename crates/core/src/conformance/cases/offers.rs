@@ -8,10 +8,8 @@ use crate::conformance::{
 
 pub(in crate::conformance) async fn capabilities_are_as_declared(trial: Trial) -> Checked {
     for capability in Capability::ALL {
-        let (declared, offered) = (
-            trial.declares(capability),
-            capability.is_offered_by(&trial.store),
-        );
+        let (declared, offered) =
+            (trial.declares(capability), capability.is_offered_by(&trial.store));
         ensure!(
             declared == offered,
             "the harness MUST declare what the store offers; {capability:?}: declared {declared}, offered {offered}"
@@ -30,10 +28,7 @@ pub(in crate::conformance) async fn debug_shows_no_field(trial: Trial) -> Checke
     shown.push_str(&format!("{:?}", store.apply(&id, &change).await?));
     shown.push_str(&format!("{:?}", store.apply(&id, &change).await?));
     shown.push_str(&format!("{:?}", store.load(&id).await?));
-    shown.push_str(&format!(
-        "{:?}",
-        store.rotate(&id, &trial.id()?, &change).await
-    ));
+    shown.push_str(&format!("{:?}", store.rotate(&id, &trial.id()?, &change).await));
     shown.push_str(&format!("{:?}{:#?}", trial.store, trial.store));
     ensure!(!shown.contains(SECRET), "Debug MUST NOT print field values");
     Ok(())

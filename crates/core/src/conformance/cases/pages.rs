@@ -59,10 +59,7 @@ pub(in crate::conformance) async fn cursor_survives_as_text(trial: Trial) -> Che
             let Some(next) = page.next else { break };
             query = query.after(Some(Cursor::new(next.as_str().to_owned())));
         }
-        ensure!(
-            sorted(found) == expected,
-            "a cursor MUST work after its text went through a URL"
-        );
+        ensure!(sorted(found) == expected, "a cursor MUST work after its text went through a URL");
     }
     Ok(())
 }
@@ -115,8 +112,7 @@ pub(in crate::conformance) async fn pages_cover_each_session_once_while_others_c
     let covered = cover(&trial, &expected).await;
     over.store(true, Ordering::SeqCst);
     for task in churning {
-        task.await
-            .map_err(|error| Failure::new(error.to_string()))??;
+        task.await.map_err(|error| Failure::new(error.to_string()))??;
     }
     covered
 }
@@ -146,25 +142,10 @@ pub(in crate::conformance) async fn foreign_cursor_shows_no_foreign_session(
     for _ in 0..4 {
         trial.begin(&other).await?;
     }
-    let eve = Query::new("elsewhere")
-        .of_user(UserId::from("eve"))
-        .with_limit(1);
+    let eve = Query::new("elsewhere").of_user(UserId::from("eve")).with_limit(1);
     let foreign = trial.index()?.list(&eve).await?.next;
-    ensure!(
-        foreign.is_some(),
-        "a page that is not the last MUST have a next one"
-    );
-    let garbage = [
-        "",
-        "0",
-        "-1",
-        "\0",
-        "../..",
-        "%",
-        "'; --",
-        "zz",
-        "18446744073709551616",
-    ];
+    ensure!(foreign.is_some(), "a page that is not the last MUST have a next one");
+    let garbage = ["", "0", "-1", "\0", "../..", "%", "'; --", "zz", "18446744073709551616"];
     let garbage = garbage.map(|text| Some(Cursor::new(text)));
     for cursor in garbage.into_iter().chain([foreign]) {
         let query = queries(&trial)[1].clone().after(cursor);
@@ -177,10 +158,7 @@ pub(in crate::conformance) async fn foreign_cursor_shows_no_foreign_session(
         }
     }
     let listed = trial.list(queries(&trial)[1].clone()).await?;
-    ensure!(
-        listed.len() == 4,
-        "a bad cursor MUST leave the index working"
-    );
+    ensure!(listed.len() == 4, "a bad cursor MUST leave the index working");
     Ok(())
 }
 
@@ -188,11 +166,7 @@ pub(in crate::conformance) async fn cursor_of_another_store_gives_an_empty_page(
     trial: Trial,
 ) -> Checked {
     several(&trial, 3).await?;
-    for text in [
-        "a cursor of no store at all",
-        "\u{1F3F0}",
-        "; DROP TABLE sessions",
-    ] {
+    for text in ["a cursor of no store at all", "\u{1F3F0}", "; DROP TABLE sessions"] {
         for query in queries(&trial) {
             let query = query.after(Some(Cursor::new(text)));
             let page = trial.index()?.list(&query).await?;

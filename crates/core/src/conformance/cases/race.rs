@@ -25,15 +25,9 @@ pub(in crate::conformance) async fn sixty_four_exact_increments_give_sixty_four(
     trial.together(tasks).await?;
     let record = trial.record(&id).await?;
     let count = number(&record.fields, "count");
-    ensure!(
-        count == 64,
-        "64 exact increments MUST give 64; they gave {count}"
-    );
+    ensure!(count == 64, "64 exact increments MUST give 64; they gave {count}");
     let changes = record.version - before.version;
-    ensure!(
-        changes == 64,
-        "64 changes MUST make 64 versions; they made {changes}"
-    );
+    ensure!(changes == 64, "64 changes MUST make 64 versions; they made {changes}");
     Ok(())
 }
 
@@ -46,10 +40,7 @@ async fn increment(trial: &Trial, id: &SessionId) -> Checked {
             change
         })
         .await?;
-    ensure!(
-        receipt.is_some(),
-        "apply MUST find a live session; it answered Gone"
-    );
+    ensure!(receipt.is_some(), "apply MUST find a live session; it answered Gone");
     Ok(())
 }
 
@@ -72,23 +63,15 @@ pub(in crate::conformance) async fn fifty_plain_inserts_of_different_fields_all_
                     }
                 }
             }
-            Err(Failure::new(
-                "a plain change MUST get through when it is tried again and again",
-            ))
+            Err(Failure::new("a plain change MUST get through when it is tried again and again"))
         }
     });
     trial.together(writers).await?;
     let record = trial.record(&id).await?;
     let landed = record.fields.len();
-    ensure!(
-        landed == 51,
-        "50 inserts beside one field MUST all land; there are {landed} of 51"
-    );
+    ensure!(landed == 51, "50 inserts beside one field MUST all land; there are {landed} of 51");
     let changes = record.version - before.version;
-    ensure!(
-        changes == 50,
-        "50 changes MUST make 50 versions; they made {changes}"
-    );
+    ensure!(changes == 50, "50 changes MUST make 50 versions; they made {changes}");
     Ok(())
 }
 
@@ -115,10 +98,7 @@ pub(in crate::conformance) async fn touches_beside_changes_lose_nothing(trial: T
     let counted: u64 = trial.together(tasks).await?.iter().sum();
     let record = trial.record(&id).await?;
     let count = number(&record.fields, "count");
-    ensure!(
-        count == counted,
-        "a touch MUST NOT undo a change; {counted} increments gave {count}"
-    );
+    ensure!(count == counted, "a touch MUST NOT undo a change; {counted} increments gave {count}");
     Ok(())
 }
 
@@ -135,9 +115,7 @@ async fn touch_often(trial: &Trial, id: &SessionId, record: &Record) -> Checked 
 pub(in crate::conformance) async fn reads_beside_writes_see_whole_versions(
     trial: Trial,
 ) -> Checked {
-    let (id, _) = trial
-        .begin(&trial.with(&[("one", "0"), ("two", "0")]))
-        .await?;
+    let (id, _) = trial.begin(&trial.with(&[("one", "0"), ("two", "0")])).await?;
     let reading = Arc::new(AtomicUsize::new(READERS));
     let tasks = (0..=READERS).map(|place| {
         let (trial, reading) = (trial.clone(), Arc::clone(&reading));
@@ -218,10 +196,7 @@ async fn delete_later(trial: &Trial, id: &SessionId) -> Checked {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
-    ensure!(
-        trial.store.delete(id).await?,
-        "delete MUST find a live session"
-    );
+    ensure!(trial.store.delete(id).await?, "delete MUST find a live session");
     let clause = "a session that was deleted MUST NOT load from then on";
     for _ in 0..10 {
         trial.ensure_absent(id, clause).await?;
@@ -247,9 +222,8 @@ async fn touch_until_gone(trial: &Trial, id: &SessionId) -> Checked {
 async fn write_until_gone(trial: &Trial, id: &SessionId, writer: usize) -> Checked {
     for round in 0..100_000 {
         let name = format!("field {writer}");
-        let written = trial
-            .retry(id, |record| trial.set(record, &name, &round.to_string()))
-            .await?;
+        let written =
+            trial.retry(id, |record| trial.set(record, &name, &round.to_string())).await?;
         if written.is_none() {
             return Ok(());
         }
@@ -269,11 +243,7 @@ pub(in crate::conformance) async fn delete_beside_rotate_leaves_one_answer(
                 if place == 0 {
                     return Ok(trial.store.delete(&old).await?);
                 }
-                match trial
-                    .store
-                    .rotate(&old, &new, &trial.change(&record))
-                    .await?
-                {
+                match trial.store.rotate(&old, &new, &trial.change(&record)).await? {
                     Rotated::Rotated(_) => Ok(true),
                     Rotated::Gone => Ok(false),
                     other => Err(Failure::new(format!(
@@ -289,9 +259,7 @@ pub(in crate::conformance) async fn delete_beside_rotate_leaves_one_answer(
             answers[0],
             answers[1]
         );
-        trial
-            .ensure_absent(&old, "delete and rotate MUST both end the old id")
-            .await?;
+        trial.ensure_absent(&old, "delete and rotate MUST both end the old id").await?;
         let lives = trial.load(&new).await?.is_some();
         ensure!(
             lives == answers[1],

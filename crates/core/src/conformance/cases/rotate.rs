@@ -20,24 +20,16 @@ pub(in crate::conformance) async fn rotate_moves_everything_and_ends_the_old_id(
     let new = trial.id()?;
     let change = trial.change(&record);
     let receipt = trial.rotate(&old, &new, &change).await?;
-    trial
-        .ensure_absent(&old, "rotate MUST end the old id at once")
-        .await?;
+    trial.ensure_absent(&old, "rotate MUST end the old id at once").await?;
     let after = trial.record(&new).await?;
     let clause = "rotate MUST move everything to the new id";
     trial.ensure_record(&after, &change.applied_to(&record, receipt.at), clause)?;
-    ensure!(
-        after.created_at == record.created_at,
-        "rotate without restart MUST keep created_at"
-    );
+    ensure!(after.created_at == record.created_at, "rotate without restart MUST keep created_at");
     ensure!(
         (receipt.version, receipt.expires_at) == (after.version, after.expires_at),
         "the receipt of rotate MUST be that of the record; it is {receipt:?} of {after:?}"
     );
-    ensure!(
-        !trial.store.delete(&old).await?,
-        "the old id MUST be dead for delete too"
-    );
+    ensure!(!trial.store.delete(&old).await?, "the old id MUST be dead for delete too");
     Ok(())
 }
 
@@ -105,9 +97,7 @@ pub(in crate::conformance) async fn rotate_of_a_missing_session_is_gone(trial: T
     let (deleted, record) = trial.begin(&trial.blank()).await?;
     trial.store.delete(&deleted).await?;
     let (rotated, current) = trial.begin(&trial.blank()).await?;
-    trial
-        .rotate(&rotated, &trial.id()?, &trial.change(&current))
-        .await?;
+    trial.rotate(&rotated, &trial.id()?, &trial.change(&current)).await?;
     let (expired, _) = trial.expired(trial.blank()).await?;
     for (old, when) in [
         (deleted, "after delete"),
@@ -117,10 +107,7 @@ pub(in crate::conformance) async fn rotate_of_a_missing_session_is_gone(trial: T
     ] {
         let new = trial.id()?;
         ensure_answer!(
-            trial
-                .store
-                .rotate(&old, &new, &trial.change(&record))
-                .await?,
+            trial.store.rotate(&old, &new, &trial.change(&record)).await?,
             Rotated::Gone,
             "rotate MUST answer Gone {when}"
         );
@@ -157,9 +144,7 @@ pub(in crate::conformance) async fn rotate_to_the_id_of_an_expired_session_works
     let clause = "rotate over an expired record MUST leave nothing of it";
     let expected = change.applied_to(&record, receipt.at);
     trial.ensure_about(&new, &expected, clause).await?;
-    trial
-        .ensure_absent(&old, "rotate MUST end the old id")
-        .await
+    trial.ensure_absent(&old, "rotate MUST end the old id").await
 }
 
 pub(in crate::conformance) async fn rotated_session_can_be_rotated_again(trial: Trial) -> Checked {
@@ -169,25 +154,16 @@ pub(in crate::conformance) async fn rotated_session_can_be_rotated_again(trial: 
     for round in 0..5 {
         let new = trial.id()?;
         let record = trial.record(&current).await?;
-        trial
-            .rotate(&current, &new, &trial.set(&record, "a", &round.to_string()))
-            .await?;
+        trial.rotate(&current, &new, &trial.set(&record, "a", &round.to_string())).await?;
         ids.push(new);
         current = new;
     }
     for old in &ids[..5] {
-        trial
-            .ensure_absent(old, "no old id MUST live after rotations")
-            .await?;
+        trial.ensure_absent(old, "no old id MUST live after rotations").await?;
     }
-    ensure!(
-        trial.store.delete(&current).await?,
-        "delete MUST find a rotated session"
-    );
+    ensure!(trial.store.delete(&current).await?, "delete MUST find a rotated session");
     for id in &ids {
-        trial
-            .ensure_absent(id, "no id of a deleted session MUST live")
-            .await?;
+        trial.ensure_absent(id, "no id of a deleted session MUST live").await?;
     }
     Ok(())
 }
@@ -198,20 +174,14 @@ pub(in crate::conformance) async fn rotate_gives_the_first_answer_that_is_true(
     let (taken, other) = trial.begin(&trial.with(&[("owner", "2")])).await?;
     let (old, stale) = trial.begin(&trial.blank()).await?;
     ensure_answer!(
-        trial
-            .store
-            .rotate(&trial.id()?, &taken, &trial.change(&stale))
-            .await?,
+        trial.store.rotate(&trial.id()?, &taken, &trial.change(&stale)).await?,
         Rotated::Gone,
         "Gone MUST come before Taken"
     );
     trial.apply(&old, &trial.set(&stale, "a", "1")).await?;
     let before = trial.record(&old).await?;
     ensure_answer!(
-        trial
-            .store
-            .rotate(&old, &taken, &trial.change(&stale))
-            .await?,
+        trial.store.rotate(&old, &taken, &trial.change(&stale)).await?,
         Rotated::Conflict(_),
         "Conflict MUST come before Taken"
     );

@@ -67,10 +67,7 @@ pub(in crate::conformance) async fn concurrent_rotates_have_one_winner(trial: Tr
             let (trial, record) = (trial.clone(), Arc::clone(&record));
             async move {
                 let new = trial.id()?;
-                let answer = trial
-                    .store
-                    .rotate(&old, &new, &trial.change(&record))
-                    .await?;
+                let answer = trial.store.rotate(&old, &new, &trial.change(&record)).await?;
                 Ok((new, answer))
             }
         });
@@ -92,13 +89,8 @@ pub(in crate::conformance) async fn concurrent_rotates_have_one_winner(trial: Tr
                 }
             }
         }
-        ensure!(
-            winners == 1,
-            "of concurrent rotations exactly one MUST win; {winners} did"
-        );
-        trial
-            .ensure_absent(&old, "rotate MUST end the old id")
-            .await?;
+        ensure!(winners == 1, "of concurrent rotations exactly one MUST win; {winners} did");
+        trial.ensure_absent(&old, "rotate MUST end the old id").await?;
     }
     Ok(())
 }
@@ -113,10 +105,7 @@ pub(in crate::conformance) async fn concurrent_rotates_to_one_id_have_one_winner
             async move {
                 let name = format!("{rival}");
                 let (old, record) = trial.begin(&trial.with(&[("rival", &name)])).await?;
-                let answer = trial
-                    .store
-                    .rotate(&old, &new, &trial.change(&record))
-                    .await?;
+                let answer = trial.store.rotate(&old, &new, &trial.change(&record)).await?;
                 Ok((old, record, answer))
             }
         });
@@ -125,9 +114,7 @@ pub(in crate::conformance) async fn concurrent_rotates_to_one_id_have_one_winner
             match answer {
                 Rotated::Rotated(_) => {
                     winners.push(record);
-                    trial
-                        .ensure_absent(&old, "rotate MUST end the old id")
-                        .await?;
+                    trial.ensure_absent(&old, "rotate MUST end the old id").await?;
                 }
                 Rotated::Taken => {
                     let clause = "Taken MUST leave the old session whole";
@@ -176,9 +163,7 @@ pub(in crate::conformance) async fn rotate_among_writers_loses_no_change(trial: 
             found == counted,
             "rotate MUST NOT lose a change that was applied before it; {counted} increments, {found} found"
         );
-        trial
-            .ensure_absent(&old, "rotate MUST end the old id")
-            .await?;
+        trial.ensure_absent(&old, "rotate MUST end the old id").await?;
     }
     Ok(())
 }
@@ -199,9 +184,7 @@ async fn rotate_until_done(trial: &Trial, old: &SessionId, new: &SessionId) -> C
             }
         }
     }
-    Err(Failure::new(
-        "rotate MUST get through beside writers when it is tried again and again",
-    ))
+    Err(Failure::new("rotate MUST get through beside writers when it is tried again and again"))
 }
 
 /// Increments until the session is gone; tells how many increments were acknowledged.
@@ -222,7 +205,5 @@ async fn count_until_gone(trial: &Trial, id: &SessionId) -> Checked<u64> {
         // Leaves the rotation a chance.
         tokio::task::yield_now().await;
     }
-    Err(Failure::new(
-        "the old id MUST be dead after rotate; it took changes on and on",
-    ))
+    Err(Failure::new("the old id MUST be dead after rotate; it took changes on and on"))
 }

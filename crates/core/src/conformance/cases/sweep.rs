@@ -63,46 +63,28 @@ pub(in crate::conformance) async fn sweep_removes_only_expired_sessions(trial: T
     let (of_user, user_before) = trial.begin(&trial.of_user("ada")).await?;
     expired(&trial, 5).await?;
     let removed = sweep_all(&trial, 100).await?;
-    ensure!(
-        removed == 5,
-        "sweep MUST remove the expired and count them; {removed} of 5"
-    );
+    ensure!(removed == 5, "sweep MUST remove the expired and count them; {removed} of 5");
     let clause = "sweep MUST NOT remove or change a live session";
     trial.ensure_same(&live, &before, clause).await?;
     trial.ensure_same(&of_user, &user_before, clause).await?;
     let removed = sweep_all(&trial, 100).await?;
-    ensure!(
-        removed == 0,
-        "a second sweep MUST find nothing; it removed {removed}"
-    );
+    ensure!(removed == 0, "a second sweep MUST find nothing; it removed {removed}");
     Ok(())
 }
 
 pub(in crate::conformance) async fn sweep_is_bounded_by_its_limit(trial: Trial) -> Checked {
     expired(&trial, 7).await?;
     let (removed, more) = step(&trial, 3).await?;
-    ensure!(
-        removed <= 3,
-        "a step MUST remove at most 3 sessions; it removed {removed}"
-    );
-    ensure!(
-        more,
-        "sweep MUST say that more are left; {removed} of 7 were removed"
-    );
+    ensure!(removed <= 3, "a step MUST remove at most 3 sessions; it removed {removed}");
+    ensure!(more, "sweep MUST say that more are left; {removed} of 7 were removed");
     let rest = sweep_all(&trial, 3).await?;
-    ensure!(
-        removed + rest == 7,
-        "the steps MUST add up to 7; {removed} and {rest} were removed"
-    );
+    ensure!(removed + rest == 7, "the steps MUST add up to 7; {removed} and {rest} were removed");
     Ok(())
 }
 
 pub(in crate::conformance) async fn more_is_honest(trial: Trial) -> Checked {
     let (removed, more) = step(&trial, 10).await?;
-    ensure!(
-        (removed, more) == (0, false),
-        "an empty store MUST have nothing more to sweep"
-    );
+    ensure!((removed, more) == (0, false), "an empty store MUST have nothing more to sweep");
     for limit in [1, 4, 5, usize::MAX] {
         expired(&trial, 5).await?;
         let removed = sweep_all(&trial, limit).await?;
@@ -147,10 +129,7 @@ pub(in crate::conformance) async fn session_that_was_created_anew_is_not_swept(
     trial.rotate(&old, &ids[1], &trial.change(&record)).await?;
     let removed = sweep_all(&trial, 100).await?;
     // Whether those that were replaced count is the store's choice.
-    ensure!(
-        (1..=3).contains(&removed),
-        "sweep MUST count what it removes; {removed} of 1"
-    );
+    ensure!((1..=3).contains(&removed), "sweep MUST count what it removes; {removed} of 1");
     trial.record(&ids[0]).await?;
     trial.record(&ids[1]).await.map(drop)
 }
@@ -200,10 +179,7 @@ pub(in crate::conformance) async fn sweep_beside_touches_removes_no_live_session
     trial.together(tasks).await?;
     trial.pass(4).await;
     let removed = sweep_all(&trial, 2).await?;
-    ensure!(
-        removed == 0,
-        "a session that was just touched MUST stay; {removed} were removed"
-    );
+    ensure!(removed == 0, "a session that was just touched MUST stay; {removed} were removed");
     for (id, _) in sessions.iter() {
         trial.record(id).await?;
     }
@@ -219,9 +195,7 @@ pub(in crate::conformance) async fn swept_session_is_gone(trial: Trial) -> Check
         crate::Applied::Gone,
         "apply MUST answer Gone after a sweep"
     );
-    trial
-        .ensure_absent(&id, "a swept session MUST NOT come back")
-        .await?;
+    trial.ensure_absent(&id, "a swept session MUST NOT come back").await?;
     trial.create(&id, &trial.blank()).await?;
     trial.record(&id).await.map(drop)
 }
@@ -255,10 +229,7 @@ async fn sweep_beside_creates(trial: &Trial, ids: Vec<SessionId>) -> Checked {
     trial.together(tasks).await?;
     for id in ids.iter() {
         let clause = "whether a session has expired MUST be judged in the step that removes it";
-        trial
-            .record(id)
-            .await
-            .map_err(|failure| failure.during(clause))?;
+        trial.record(id).await.map_err(|failure| failure.during(clause))?;
     }
     Ok(())
 }

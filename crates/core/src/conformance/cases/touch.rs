@@ -49,9 +49,7 @@ pub(in crate::conformance) async fn late_touch_is_gone_and_inserts_nothing(
     let (deleted, record) = trial.begin(&trial.blank()).await?;
     trial.store.delete(&deleted).await?;
     let (rotated, current) = trial.begin(&trial.blank()).await?;
-    trial
-        .rotate(&rotated, &trial.id()?, &trial.change(&current))
-        .await?;
+    trial.rotate(&rotated, &trial.id()?, &trial.change(&current)).await?;
     let (expired, _) = trial.expired(trial.blank()).await?;
     let never = trial.id()?;
     for (id, when) in [
@@ -61,10 +59,7 @@ pub(in crate::conformance) async fn late_touch_is_gone_and_inserts_nothing(
         (never, "where nothing ever was"),
     ] {
         ensure_answer!(
-            trial
-                .store
-                .touch(&id, touch_of(&record, trial.long()))
-                .await?,
+            trial.store.touch(&id, touch_of(&record, trial.long())).await?,
             Touched::Gone,
             "touch MUST answer Gone {when}"
         );

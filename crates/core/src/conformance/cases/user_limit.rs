@@ -48,28 +48,18 @@ pub(in crate::conformance) async fn create_over_the_limit_evicts_the_oldest(
     trial.touch(&ids[0], &record, trial.long()).await?;
     let id = trial.id()?;
     let receipt = trial.create(&id, &limited(&trial, 3, EVICT)).await?;
-    ensure!(
-        receipt.evicted == 1,
-        "the receipt MUST count the evicted; {} of 1",
-        receipt.evicted
-    );
+    ensure!(receipt.evicted == 1, "the receipt MUST count the evicted; {} of 1", receipt.evicted);
     let evicted = ids.remove(0);
     ids.push(id);
     let clause = "a session over the limit MUST evict the user's oldest";
     ensure_ada_has(&trial, &ids, clause).await?;
-    trial
-        .ensure_absent(&evicted, "an evicted session MUST NOT load")
-        .await?;
+    trial.ensure_absent(&evicted, "an evicted session MUST NOT load").await?;
 
     // A limit that was lowered holds at once.
     trial.pass(1).await;
     let id = trial.id()?;
     let receipt = trial.create(&id, &limited(&trial, 2, EVICT)).await?;
-    ensure!(
-        receipt.evicted == 2,
-        "the receipt MUST count the evicted; {} of 2",
-        receipt.evicted
-    );
+    ensure!(receipt.evicted == 2, "the receipt MUST count the evicted; {} of 2", receipt.evicted);
     ensure_ada_has(&trial, &[ids[2], id], clause).await
 }
 
@@ -83,9 +73,7 @@ pub(in crate::conformance) async fn create_over_the_limit_is_refused_and_leaves_
         Created::OverLimit,
         "create over the limit MUST be refused"
     );
-    trial
-        .ensure_absent(&id, "a refused session MUST NOT load")
-        .await?;
+    trial.ensure_absent(&id, "a refused session MUST NOT load").await?;
     ensure_ada_has(&trial, &ids, "a refusal MUST leave the user's sessions").await?;
     trial.store.delete(&ids[0]).await?;
     trial.create(&id, &limited(&trial, 2, REFUSE)).await?;
@@ -99,18 +87,10 @@ pub(in crate::conformance) async fn limit_that_is_not_reached_evicts_nobody(
     for over in [EVICT, REFUSE, EVICT] {
         let id = trial.id()?;
         let receipt = trial.create(&id, &limited(&trial, 3, over)).await?;
-        ensure!(
-            receipt.evicted == 0,
-            "a limit that is not reached MUST evict nobody"
-        );
+        ensure!(receipt.evicted == 0, "a limit that is not reached MUST evict nobody");
         ids.push(id);
     }
-    ensure_ada_has(
-        &trial,
-        &ids,
-        "a limit that is not reached MUST evict nobody",
-    )
-    .await
+    ensure_ada_has(&trial, &ids, "a limit that is not reached MUST evict nobody").await
 }
 
 pub(in crate::conformance) async fn strangers_do_not_count(trial: Trial) -> Checked {
@@ -124,10 +104,7 @@ pub(in crate::conformance) async fn strangers_do_not_count(trial: Trial) -> Chec
         let receipt = trial.create(&id, &limited(&trial, 1, over)).await?;
         let clause = "other users, other layers and anonymous sessions MUST NOT count";
         ensure!(receipt.evicted == 0, "{clause}");
-        trial
-            .record(&other)
-            .await
-            .map_err(|failure| failure.during(clause))?;
+        trial.record(&other).await.map_err(|failure| failure.during(clause))?;
         trial.store.delete(&id).await?;
     }
     Ok(())
@@ -145,20 +122,14 @@ pub(in crate::conformance) async fn expired_sessions_do_not_count(trial: Trial) 
     trial.store.delete(&id).await?;
     let (kept, _) = trial.begin(&trial.of_user("ada")).await?;
     let receipt = trial.create(&id, &limited(&trial, 2, EVICT)).await?;
-    ensure!(
-        receipt.evicted == 0,
-        "expired sessions MUST NOT count as evicted"
-    );
+    ensure!(receipt.evicted == 0, "expired sessions MUST NOT count as evicted");
     ensure_ada_has(&trial, &[kept, id], "expired sessions MUST NOT count").await
 }
 
 pub(in crate::conformance) async fn taken_id_evicts_nobody(trial: Trial) -> Checked {
     let ids = sessions_of_ada(&trial, 2).await?;
     ensure_answer!(
-        trial
-            .store
-            .create(&ids[1], &limited(&trial, 1, EVICT))
-            .await?,
+        trial.store.create(&ids[1], &limited(&trial, 1, EVICT)).await?,
         Created::Taken,
         "create MUST answer Taken where a live record has the id"
     );
@@ -181,23 +152,15 @@ pub(in crate::conformance) async fn sign_in_by_rotation_keeps_the_limit(trial: T
     );
     let clause = "a refusal MUST leave the old session whole";
     trial.ensure_same(&anonymous, &record, clause).await?;
-    trial
-        .ensure_absent(&new, "a refusal MUST leave nothing under the new id")
-        .await?;
+    trial.ensure_absent(&new, "a refusal MUST leave nothing under the new id").await?;
     ensure_ada_has(&trial, &ids, "a refusal MUST leave the user's sessions").await?;
 
     change.user_limit = Some(UserLimit::new(2, EVICT));
     let receipt = trial.rotate(&anonymous, &new, &change).await?;
-    ensure!(
-        receipt.evicted == 1,
-        "the receipt MUST count the evicted; {} of 1",
-        receipt.evicted
-    );
+    ensure!(receipt.evicted == 1, "the receipt MUST count the evicted; {} of 1", receipt.evicted);
     let clause = "a sign-in over the limit MUST evict the user's oldest session";
     ensure_ada_has(&trial, &[ids[1], new], clause).await?;
-    trial
-        .ensure_absent(&anonymous, "rotate MUST end the old id")
-        .await
+    trial.ensure_absent(&anonymous, "rotate MUST end the old id").await
 }
 
 pub(in crate::conformance) async fn rotation_does_not_count_the_session_twice(
@@ -223,9 +186,7 @@ pub(in crate::conformance) async fn rotation_does_not_count_the_session_twice(
 pub(in crate::conformance) async fn conflict_evicts_nobody(trial: Trial) -> Checked {
     let ids = sessions_of_ada(&trial, 2).await?;
     let (anonymous, stale) = trial.begin(&trial.blank()).await?;
-    trial
-        .apply(&anonymous, &trial.set(&stale, "a", "1"))
-        .await?;
+    trial.apply(&anonymous, &trial.set(&stale, "a", "1")).await?;
     let mut change = trial.change(&stale);
     change.user = Some(UserId::from("ada"));
     change.user_limit = Some(UserLimit::new(1, EVICT));
@@ -241,10 +202,7 @@ pub(in crate::conformance) async fn conflict_evicts_nobody(trial: Trial) -> Chec
 pub(in crate::conformance) async fn taken_comes_before_the_limit(trial: Trial) -> Checked {
     let ids = sessions_of_ada(&trial, 1).await?;
     ensure_answer!(
-        trial
-            .store
-            .create(&ids[0], &limited(&trial, 1, REFUSE))
-            .await?,
+        trial.store.create(&ids[0], &limited(&trial, 1, REFUSE)).await?,
         Created::Taken,
         "create MUST answer Taken where a live record has the id, over the limit too"
     );

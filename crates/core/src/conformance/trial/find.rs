@@ -42,9 +42,7 @@ impl Trial {
                 next => query = query.after(next),
             }
         }
-        Err(Failure::new(
-            "a listing MUST end; after 10000 pages there was a next one",
-        ))
+        Err(Failure::new("a listing MUST end; after 10000 pages there was a next one"))
     }
 
     /// The ids of a user's sessions in the order of the ids.
@@ -54,9 +52,7 @@ impl Trial {
         user: &str,
     ) -> Checked<Vec<SessionId>> {
         let query = Query::from(layer.clone()).of_user(UserId::from(user));
-        Ok(sorted(
-            self.list(query).await?.iter().map(|listed| listed.id),
-        ))
+        Ok(sorted(self.list(query).await?.iter().map(|listed| listed.id)))
     }
 }
 
@@ -67,7 +63,5 @@ pub(in crate::conformance) fn sorted(ids: impl IntoIterator<Item = SessionId>) -
 }
 
 fn missing(capability: &str) -> Failure {
-    Failure::new(format!(
-        "{capability}() MUST give the same answer each time"
-    ))
+    Failure::new(format!("{capability}() MUST give the same answer each time"))
 }

@@ -30,11 +30,7 @@ pub(super) struct Trial {
 impl Trial {
     pub(super) fn new(store: Arc<dyn Store>, harness: impl Harness) -> Checked<Self> {
         let layer = format!("layer-{}", Token::random()?.id().short());
-        Ok(Self {
-            store,
-            layer: layer.as_str().into(),
-            harness: Arc::new(harness),
-        })
+        Ok(Self { store, layer: layer.as_str().into(), harness: Arc::new(harness) })
     }
 
     pub(super) fn declares(&self, capability: Capability) -> bool {
@@ -157,14 +153,8 @@ impl Trial {
         before: &Record,
         clause: &str,
     ) -> Checked {
-        let after = self
-            .record(id)
-            .await
-            .map_err(|failure| failure.during(clause))?;
-        ensure!(
-            *after == *before,
-            "{clause}; it was {before:?} and is {after:?}"
-        );
+        let after = self.record(id).await.map_err(|failure| failure.during(clause))?;
+        ensure!(*after == *before, "{clause}; it was {before:?} and is {after:?}");
         Ok(())
     }
 
@@ -175,10 +165,7 @@ impl Trial {
         expected: &Record,
         clause: &str,
     ) -> Checked {
-        let found = self
-            .record(id)
-            .await
-            .map_err(|failure| failure.during(clause))?;
+        let found = self.record(id).await.map_err(|failure| failure.during(clause))?;
         self.ensure_record(&found, expected, clause)
     }
 
@@ -193,10 +180,7 @@ impl Trial {
                 *time = found;
             }
         }
-        ensure!(
-            *found == timed,
-            "{clause}; expected {expected:?}, found {found:?}"
-        );
+        ensure!(*found == timed, "{clause}; expected {expected:?}, found {found:?}");
         Ok(())
     }
 }

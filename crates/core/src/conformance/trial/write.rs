@@ -56,9 +56,7 @@ impl Trial {
     ) -> Checked<Receipt> {
         match self.store.touch(id, touch_of(record, lifetime)).await? {
             Touched::Touched(receipt) => Ok(receipt),
-            Touched::Gone => Err(Failure::new(
-                "touch MUST find a live session; it answered Gone",
-            )),
+            Touched::Gone => Err(Failure::new("touch MUST find a live session; it answered Gone")),
         }
     }
 
@@ -95,16 +93,10 @@ impl Trial {
 }
 
 pub(in crate::conformance) fn touch_of(record: &Record, lifetime: Lifetime) -> Touch {
-    Touch {
-        created_at: record.created_at,
-        lifetime,
-    }
+    Touch { created_at: record.created_at, lifetime }
 }
 
 /// A field that holds a number; zero if there is none.
 pub(in crate::conformance) fn number(fields: &Fields, name: &str) -> u64 {
-    fields
-        .get(name)
-        .and_then(|json| json.parse().ok())
-        .unwrap_or(0)
+    fields.get(name).and_then(|json| json.parse().ok()).unwrap_or(0)
 }

@@ -28,11 +28,10 @@ impl Broken {
                 Applied::Applied(write(records, id, change, &record, now))
             }),
             Flaw::ApplyRevivesExpired => {
-                self.inner
-                    .step(|records, now| match records.get(id).map(Arc::clone) {
-                        None => Applied::Gone,
-                        Some(record) => Applied::Applied(write(records, id, change, &record, now)),
-                    })
+                self.inner.step(|records, now| match records.get(id).map(Arc::clone) {
+                    None => Applied::Gone,
+                    Some(record) => Applied::Applied(write(records, id, change, &record, now)),
+                })
             }
             Flaw::ApplyIsBlind => self.forgetting(id, change, |change| {
                 change.exact = false;

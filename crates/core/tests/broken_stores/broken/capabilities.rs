@@ -20,11 +20,7 @@ impl Index for Broken {
     fn list<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page> {
         let flaw = self.flaw;
         self.inner.step(move |records, now| {
-            let now = if flaw == Flaw::ExpiredIsListed {
-                EPOCH
-            } else {
-                now
-            };
+            let now = if flaw == Flaw::ExpiredIsListed { EPOCH } else { now };
             let found = match flaw {
                 Flaw::UsersFoldCase => folding(records, now, query),
                 Flaw::UsersSpanLayers => of_user_anywhere(records, now, query),
@@ -59,11 +55,7 @@ impl Index for Broken {
     fn stats<'a>(&'a self, layer: Option<&'a LayerName>) -> StoreFuture<'a, Stats> {
         let flaw = self.flaw;
         self.inner.step(move |records, now| {
-            let now = if flaw == Flaw::StatsCountExpired {
-                EPOCH
-            } else {
-                now
-            };
+            let now = if flaw == Flaw::StatsCountExpired { EPOCH } else { now };
             let query = layer.cloned().map_or_else(Query::all, Query::from);
             let mut stats = stats_of(&matching(records, now, &query));
             if flaw == Flaw::StatsCountSessionsAsUsers {
@@ -133,14 +125,12 @@ impl Sweep for Broken {
                     _ => limit,
                 };
                 match (flaw, Sweep::sweep(&self.inner, limit).await?) {
-                    (Flaw::SweepSaysDone, Swept::Removed { sessions, .. }) => Ok(Swept::Removed {
-                        sessions,
-                        more: false,
-                    }),
-                    (Flaw::SweepNeverEnds, Swept::Removed { sessions, .. }) => Ok(Swept::Removed {
-                        sessions,
-                        more: true,
-                    }),
+                    (Flaw::SweepSaysDone, Swept::Removed { sessions, .. }) => {
+                        Ok(Swept::Removed { sessions, more: false })
+                    }
+                    (Flaw::SweepNeverEnds, Swept::Removed { sessions, .. }) => {
+                        Ok(Swept::Removed { sessions, more: true })
+                    }
                     (_, swept) => Ok(swept),
                 }
             }),
@@ -174,10 +164,7 @@ impl Broken {
                 Flaw::SweepCountsTwice => chosen.len().min(limit),
                 _ => removed,
             };
-            Ok(Swept::Removed {
-                sessions: sessions as u64,
-                more: chosen.len() > limit,
-            })
+            Ok(Swept::Removed { sessions: sessions as u64, more: chosen.len() > limit })
         })
     }
 }

@@ -42,9 +42,8 @@ impl Broken {
                 }
                 let mut record = new.at(now);
                 if let Some(old) = records.get(id) {
-                    record.fields = old
-                        .fields
-                        .with(record.fields.iter().map(|(n, v)| (n, Some(v))));
+                    record.fields =
+                        old.fields.with(record.fields.iter().map(|(n, v)| (n, Some(v))));
                 }
                 Created::Created(put(records, *id, record, now, 0))
             }),
@@ -69,9 +68,7 @@ impl Broken {
                 self.inner.create(id, &new).await
             }),
             Flaw::LimitIsRacy => StoreFuture::new(async move {
-                let room = self
-                    .inner
-                    .step(|records, now| room_for(records, now, new, id));
+                let room = self.inner.step(|records, now| room_for(records, now, new, id));
                 let Some(evicted) = room.await? else {
                     return Ok(Created::OverLimit);
                 };
@@ -102,8 +99,7 @@ impl Broken {
                     let others = matching(records, now, &Query::all());
                     let others = others.iter().filter(|it| it.record.user == new.user);
                     let others = others.count();
-                    new.user_limit
-                        .is_some_and(|limit| others >= limit.sessions as usize)
+                    new.user_limit.is_some_and(|limit| others >= limit.sessions as usize)
                 });
                 if spanning.await? {
                     return Ok(Created::OverLimit);
@@ -121,9 +117,7 @@ impl Broken {
                 self.inner.create(id, new).await
             }),
             Flaw::TakenEvicts => StoreFuture::new(async move {
-                let room = self
-                    .inner
-                    .step(|records, now| room_for(records, now, new, id));
+                let room = self.inner.step(|records, now| room_for(records, now, new, id));
                 room.await?;
                 self.inner.create(id, new).await
             }),
@@ -134,12 +128,9 @@ impl Broken {
                     .fields
                     .iter()
                     .filter_map(|(name, json)| damaged(flaw, name, json))
-                    .fold(
-                        Default::default(),
-                        |fields: tower_keep_core::Fields, (name, json)| {
-                            fields.with([(&*name, Some(&*json))])
-                        },
-                    );
+                    .fold(Default::default(), |fields: tower_keep_core::Fields, (name, json)| {
+                        fields.with([(&*name, Some(&*json))])
+                    });
                 let cut = cut(flaw, id);
                 self.inner.create(&cut, &new).await
             }),
@@ -147,20 +138,12 @@ impl Broken {
     }
 
     fn overwrite<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
-        self.inner
-            .step(|records, now| Created::Created(put(records, *id, new.at(now), now, 0)))
+        self.inner.step(|records, now| Created::Created(put(records, *id, new.at(now), now, 0)))
     }
 }
 
 fn room_for(records: &mut Records, now: Timestamp, new: &NewRecord, id: &SessionId) -> Option<u32> {
-    make_room(
-        records,
-        now,
-        &new.layer,
-        new.user.as_ref(),
-        new.user_limit,
-        id,
-    )
+    make_room(records, now, &new.layer, new.user.as_ref(), new.user_limit, id)
 }
 
 fn evict_newest(records: &mut Records, now: Timestamp, new: &NewRecord) -> u32 {
@@ -200,9 +183,7 @@ fn damaged(flaw: Flaw, name: &str, json: &str) -> Option<(String, String)> {
     let (name, json) = (name.to_owned(), json.to_owned());
     match flaw {
         Flaw::NumbersPassThroughFloats => {
-            let json = json
-                .parse::<f64>()
-                .map_or(json, |number| number.to_string());
+            let json = json.parse::<f64>().map_or(json, |number| number.to_string());
             Some((name, json))
         }
         Flaw::NulIsDropped => Some((name, json.replace("\\u0000", ""))),

@@ -16,14 +16,9 @@ impl Broken {
             Flaw::ExpiredIsLoaded => self.load_if(id, |_, _| true),
             Flaw::ExpiryIsLate => self.load_if(id, |record, now| record.expires_at >= now),
             Flaw::LoadTouches => self.inner.step(move |records, now| {
-                let record = records
-                    .get_mut(id)
-                    .filter(|record| !record.is_expired(now))?;
+                let record = records.get_mut(id).filter(|record| !record.is_expired(now))?;
                 Arc::make_mut(record).last_active = now;
-                Some(Loaded {
-                    record: Arc::clone(record),
-                    at: now,
-                })
+                Some(Loaded { record: Arc::clone(record), at: now })
             }),
             Flaw::LoadIsTorn => StoreFuture::new(async move {
                 let Some(mut first) = self.inner.load(id).await? else {
@@ -50,10 +45,7 @@ impl Broken {
             }),
             Flaw::LoadTellsNoTime => StoreFuture::new(async move {
                 let loaded = self.inner.load(id).await?;
-                Ok(loaded.map(|loaded| Loaded {
-                    at: loaded.record.created_at,
-                    ..loaded
-                }))
+                Ok(loaded.map(|loaded| Loaded { at: loaded.record.created_at, ..loaded }))
             }),
             _ => StoreFuture::new(async move { self.inner.load(&cut(flaw, id)).await }),
         }
@@ -66,10 +58,7 @@ impl Broken {
     ) -> StoreFuture<'a, Option<Loaded>> {
         self.inner.step(move |records, now| {
             let record = records.get(id).filter(|record| is_live(record, now))?;
-            Some(Loaded {
-                record: Arc::clone(record),
-                at: now,
-            })
+            Some(Loaded { record: Arc::clone(record), at: now })
         })
     }
 
@@ -80,9 +69,9 @@ impl Broken {
                 self.inner.delete(id).await?;
                 Ok(true)
             }),
-            Flaw::DeleteFindsExpired => self
-                .inner
-                .step(move |records, _| records.remove(id).is_some()),
+            Flaw::DeleteFindsExpired => {
+                self.inner.step(move |records, _| records.remove(id).is_some())
+            }
             Flaw::DeletedIdsStayTaken => self.inner.step(move |records, now| {
                 let Some(record) = live(records, id, now) else {
                     return false;

@@ -31,11 +31,7 @@ pub(crate) struct Broken {
 
 impl Broken {
     pub(crate) fn new(clock: Arc<dyn Clock>, flaw: Flaw) -> Self {
-        Self {
-            inner: Reference::new(clock),
-            flaw,
-            locked: AtomicBool::new(false),
-        }
+        Self { inner: Reference::new(clock), flaw, locked: AtomicBool::new(false) }
     }
 }
 

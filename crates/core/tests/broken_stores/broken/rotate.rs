@@ -108,13 +108,7 @@ impl Broken {
                 pause().await;
                 let moved = |records: &mut Records, now| {
                     records.remove(old);
-                    put(
-                        records,
-                        *new,
-                        change.applied_to(&loaded.record, now),
-                        now,
-                        0,
-                    )
+                    put(records, *new, change.applied_to(&loaded.record, now), now, 0)
                 };
                 Ok(Rotated::Rotated(self.inner.step(moved).await?))
             }),
@@ -155,9 +149,7 @@ impl Broken {
                 if flaw == Flaw::RestartIsIgnored {
                     change.restart = false;
                 }
-                self.inner
-                    .rotate(&cut(flaw, old), &cut(flaw, new), &change)
-                    .await
+                self.inner.rotate(&cut(flaw, old), &cut(flaw, new), &change).await
             }),
         }
     }

@@ -35,10 +35,7 @@ impl Broken {
                 Some(record)
             }),
             Flaw::TouchRevivesExpired => self.inner.step(move |records, now| {
-                match records
-                    .get(id)
-                    .map(|record| record.touched(touch.lifetime, now))
-                {
+                match records.get(id).map(|record| record.touched(touch.lifetime, now)) {
                     None => Touched::Gone,
                     Some(record) => Touched::Touched(put(records, *id, record, now, 0)),
                 }
@@ -103,10 +100,7 @@ impl Broken {
                 Ok(answer)
             }),
             _ => StoreFuture::new(async move {
-                let touch = Touch {
-                    lifetime: lifetime(flaw, touch.lifetime),
-                    ..touch
-                };
+                let touch = Touch { lifetime: lifetime(flaw, touch.lifetime), ..touch };
                 self.inner.touch(&cut(flaw, id), touch).await
             }),
         }

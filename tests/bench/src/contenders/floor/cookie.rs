@@ -75,11 +75,7 @@ mod tests {
             set(&mut headers, id);
             let set_cookie = headers[header::SET_COOKIE].to_str().unwrap();
             let pair = set_cookie.split(';').next().unwrap();
-            for cookies in [
-                pair.to_owned(),
-                format!("a=b; {pair}"),
-                format!("a=b; {pair}; c=d"),
-            ] {
+            for cookies in [pair.to_owned(), format!("a=b; {pair}"), format!("a=b; {pair}; c=d")] {
                 assert_eq!(find(&cookies.parse().unwrap()), Some(id), "{cookies}");
             }
         }

@@ -14,11 +14,9 @@ const NUMBER: usize = size_of::<u32>();
 impl Flat {
     /// Writes fields that come in the order of their names.
     fn write<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Self {
-        let (count, bytes) = fields
-            .clone()
-            .fold((0, 0), |(count, bytes), (name, value)| {
-                (count + 1, bytes + name.len() + value.len())
-            });
+        let (count, bytes) = fields.clone().fold((0, 0), |(count, bytes), (name, value)| {
+            (count + 1, bytes + name.len() + value.len())
+        });
         let mut out = Vec::with_capacity(NUMBER * (1 + 2 * count) + bytes);
         push(&mut out, count);
         let mut end = 0;
@@ -60,12 +58,7 @@ impl Flat {
 
     /// A copy with the fields of another over it.
     pub(super) fn under(&self, over: &Self) -> Self {
-        Self::write(Merged {
-            under: self,
-            over,
-            under_at: 0,
-            over_at: 0,
-        })
+        Self::write(Merged { under: self, over, under_at: 0, over_at: 0 })
     }
 
     fn count(&self) -> usize {
@@ -150,11 +143,8 @@ mod tests {
 
     #[test]
     fn fields_are_set_and_found_in_any_order() {
-        let flat = Flat::default()
-            .with(b"m", b"1")
-            .with(b"z", b"")
-            .with(b"a", b"33")
-            .with(b"m", b"4444");
+        let flat =
+            Flat::default().with(b"m", b"1").with(b"z", b"").with(b"a", b"33").with(b"m", b"4444");
         assert_eq!(listed(&flat), "a=33 m=4444 z= ");
         assert_eq!(flat.get(b"m"), Some(&b"4444"[..]));
         assert_eq!(flat.get(b"z"), Some(&b""[..]));
@@ -165,10 +155,7 @@ mod tests {
     #[test]
     fn the_upper_field_counts() {
         let under = Flat::default().with(b"a", b"1").with(b"c", b"1");
-        let over = Flat::default()
-            .with(b"b", b"2")
-            .with(b"c", b"2")
-            .with(b"d", b"2");
+        let over = Flat::default().with(b"b", b"2").with(b"c", b"2").with(b"d", b"2");
         assert_eq!(listed(&under.under(&over)), "a=1 b=2 c=2 d=2 ");
         assert_eq!(listed(&Flat::default().under(&over)), "b=2 c=2 d=2 ");
         assert_eq!(listed(&under.under(&Flat::default())), "a=1 c=1 ");

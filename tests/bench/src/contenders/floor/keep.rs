@@ -19,10 +19,7 @@ impl Keep {
     /// Replaces a record; a session that is gone stays gone.
     pub(super) fn replace(&self, id: u128, record: Arc<Record>) {
         // The old record comes out of the closure, so that it is dropped outside the map's lock.
-        drop(
-            self.0
-                .update_sync(&id, |_, old| std::mem::replace(old, record)),
-        );
+        drop(self.0.update_sync(&id, |_, old| std::mem::replace(old, record)));
     }
 
     /// Keeps a record under an id of its own.
@@ -45,9 +42,7 @@ impl Keep {
             true
         });
         let removed = expired.into_iter().map(|id| {
-            let record = self
-                .0
-                .remove_if_sync(&id, |record| record.expires_at <= now);
+            let record = self.0.remove_if_sync(&id, |record| record.expires_at <= now);
             usize::from(record.is_some())
         });
         removed.sum()

@@ -33,11 +33,7 @@ impl<S> Layer<S> for FloorLayer {
     type Service = FloorService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FloorService {
-            inner,
-            keep: self.keep.clone(),
-            expires_at: self.expires_at,
-        }
+        FloorService { inner, keep: self.keep.clone(), expires_at: self.expires_at }
     }
 }
 
@@ -69,10 +65,7 @@ where
             written: OnceLock::new(),
         });
         request.extensions_mut().insert(Handle(Arc::clone(&shared)));
-        ResponseFuture {
-            inner: self.inner.call(request),
-            shared,
-        }
+        ResponseFuture { inner: self.inner.call(request), shared }
     }
 }
 

@@ -50,9 +50,7 @@ impl Contender for Floor {
     const NAME: &'static str = "floor";
 
     async fn open() -> Self {
-        Self {
-            keep: Keep::default(),
-        }
+        Self { keep: Keep::default() }
     }
 
     fn untouched(&self) -> impl Endpoint {

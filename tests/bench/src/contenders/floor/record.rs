@@ -19,28 +19,18 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn new(expires_at: u64) -> Self {
-        Self {
-            expires_at,
-            shared: None,
-            recent: Flat::default(),
-        }
+        Self { expires_at, shared: None, recent: Flat::default() }
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.recent
-            .get(name)
-            .or_else(|| self.shared.as_ref()?.get(name))
+        self.recent.get(name).or_else(|| self.shared.as_ref()?.get(name))
     }
 
     /// A copy with one field set.
     pub(super) fn with(&self, name: &[u8], value: &[u8]) -> Self {
         let recent = self.recent.with(name, value);
         if recent.size() <= SHARE_FROM_BYTES {
-            return Self {
-                expires_at: self.expires_at,
-                shared: self.shared.clone(),
-                recent,
-            };
+            return Self { expires_at: self.expires_at, shared: self.shared.clone(), recent };
         }
         let shared = match &self.shared {
             None => recent,

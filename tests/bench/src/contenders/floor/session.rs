@@ -56,12 +56,7 @@ impl<'a> Session<'a> {
         let Handle(shared) = extensions.get().expect("the layer of the floor");
         let id = shared.cookies.as_ref().and_then(cookie::find);
         let record = id.and_then(|id| shared.keep.load(id));
-        Self {
-            shared,
-            id: id.filter(|_| record.is_some()),
-            record,
-            changed: false,
-        }
+        Self { shared, id: id.filter(|_| record.is_some()), record, changed: false }
     }
 
     /// A field that holds a number.
@@ -69,9 +64,7 @@ impl<'a> Session<'a> {
         let value = self.record.as_ref()?.get(name.as_bytes())?;
         value.iter().try_fold(0_u64, |number, character| {
             let digit = character.wrapping_sub(b'0');
-            (digit < 10)
-                .then(|| number.checked_mul(10)?.checked_add(digit.into()))
-                .flatten()
+            (digit < 10).then(|| number.checked_mul(10)?.checked_add(digit.into())).flatten()
         })
     }
 
@@ -108,10 +101,7 @@ impl Drop for Session<'_> {
         }
         if let Some(record) = self.record.take() {
             // The floor's handlers hold one session at a time, hence nothing was written before.
-            let _ = self.shared.written.set(Written {
-                id: self.id,
-                record,
-            });
+            let _ = self.shared.written.set(Written { id: self.id, record });
         }
     }
 }
