@@ -122,7 +122,10 @@ impl Sessions {
         Ok(was_there)
     }
 
-    /// Ends all sessions of a user, and tells how many: sign out everywhere.
+    /// Ends all sessions of a user, and tells how many, for jobs and admin pages.
+    ///
+    /// A handler that signs its own user out everywhere uses [`Sessions::revoke_others`] and
+    /// [`Session::destroy`], so that the client is told to forget its token too.
     ///
     /// # Errors
     ///

@@ -137,6 +137,9 @@ impl SessionLayerBuilder {
 
     /// Looks for the token in these ways, in order, and sends it the way it came; to a client that
     /// sent none, the first way.
+    ///
+    /// The first one names the layer, unless [`name`](Self::name) does: give a name before another
+    /// transport comes first, or sessions of the old name open no more.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         let transports = Settings::of_transports(transports.into_iter().collect());
         self.settings = Settings {
@@ -150,7 +153,8 @@ impl SessionLayerBuilder {
     }
 
     /// Names the layer. Its sessions are bound to the name, so that layers of different names never
-    /// share data, even on one store; those of one name do, in several processes too.
+    /// share data, even on one store; those of one name do, in several processes too. Layers that
+    /// are to share sessions by different transports, such as HTTP and gRPC, need one name.
     ///
     /// Unless told it is the name of the first transport's cookie or header, so that two cookies
     /// are two kinds of sessions.
@@ -218,10 +222,19 @@ impl SessionLayerBuilder {
     /// the connection is the proxy's; take a forwarded one only from a proxy that you trust.
     ///
     /// ```
+    /// # use std::net::SocketAddr;
     /// # use tower_keep_core::{Client, SessionLayer, Store};
     /// # fn build(store: impl Store) {
-    /// SessionLayer::builder(store)
-    ///     .client(|headers, _| Client::new().with_agent_header(headers.get("user-agent")));
+    /// # #[derive(Clone)] struct ConnectInfo<T>(T);
+    /// // With axum: `use axum::extract::ConnectInfo`, and serve the app by
+    /// // `into_make_service_with_connect_info::<SocketAddr>()`.
+    /// SessionLayer::builder(store).client(|headers, extensions| {
+    ///     let client = Client::new().with_agent_header(headers.get("user-agent"));
+    ///     match extensions.get::<ConnectInfo<SocketAddr>>() {
+    ///         Some(ConnectInfo(address)) => client.with_address(address.ip()),
+    ///         None => client,
+    ///     }
+    /// });
     /// # }
     /// ```
     pub fn client(

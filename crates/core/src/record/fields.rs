@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::packed::{Packed, Packer, text};
+use super::packed::{Packed, Packer};
 
 /// Up to this many bytes a change writes all of the text anew; above, it shares what it leaves.
 const SHARE_FROM_BYTES: usize = 2_048;
@@ -52,8 +52,7 @@ impl Fields {
         if let Ok(place) = overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
             return overlay[place].value.as_deref();
         }
-        let place = packed.place(name).ok()?;
-        Some(text(packed.value(place)))
+        packed.get(name)
     }
 
     /// The fields in the order of their names, with their values as JSON text.
@@ -269,6 +268,20 @@ mod tests {
         assert!(fields.parts().0.shares_with(changed.parts().0));
         assert_eq!(changed.get("key7"), Some("1"));
         assert_eq!(changed.get("key8"), Some(value.as_str()));
+    }
+
+    #[test]
+    fn fields_of_more_than_64_kilobytes_are_packed_with_wider_numbers() {
+        for bytes in [65_400, 65_535, 70_000, 200_000] {
+            let value = "9".repeat(bytes);
+            let fields: Fields = [("a", "1"), ("b", &*value), ("c", "3")].into_iter().collect();
+            let small = Fields::default().with([("b", Some(&*value))]);
+            assert_eq!(small.get("b"), Some(&*value));
+            assert_eq!((fields.get("a"), fields.get("c")), (Some("1"), Some("3")));
+            assert_eq!(fields.get("b"), Some(&*value));
+            let changed = fields.with([("b", None)]);
+            assert_eq!(owned(&changed), [("a".into(), "1".into()), ("c".into(), "3".into())]);
+        }
     }
 
     #[test]

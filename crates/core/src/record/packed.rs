@@ -1,6 +1,6 @@
 //! Fields in one piece of memory: [`Packed`].
 
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -17,59 +17,66 @@ const BUFFER_BYTES: usize = 512;
 pub(super) struct Packed(Arc<[u8]>);
 
 /// What [`Packer`] wrote as text is text.
-pub(super) fn text(bytes: &[u8]) -> &str {
+fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl Packed {
     /// How many fields there are.
     pub(super) fn len(&self) -> usize {
-        self.number(self.0.len().saturating_sub(self.width()))
+        self.table().fields
     }
 
     /// The bytes of all names and values.
     pub(super) fn text_bytes(&self) -> usize {
-        self.0.len().saturating_sub((2 * self.len() + 1) * self.width())
+        self.table().text.len()
     }
 
     /// Where the field of a name is, or would be.
     pub(super) fn place(&self, name: &str) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.name(middle).cmp(name.as_bytes()) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(middle),
-            }
-        }
-        Err(low)
+        self.table().place(name)
     }
 
     pub(super) fn name(&self, place: usize) -> &[u8] {
-        self.part(2 * place)
+        self.table().part(2 * place)
     }
 
     pub(super) fn value(&self, place: usize) -> &[u8] {
-        self.part(2 * place + 1)
+        self.table().part(2 * place + 1)
+    }
+
+    /// The value of a field.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let table = self.table();
+        let place = table.place(name).ok()?;
+        Some(text(table.part(2 * place + 1)))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        (0..self.len()).map(|place| (text(self.name(place)), text(self.value(place))))
+        let table = self.table();
+        (0..table.fields)
+            .map(move |place| (text(table.part(2 * place)), text(table.part(2 * place + 1))))
     }
 
     /// These fields with one set or removed: what lies before and after it is copied in two pieces.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> Self {
-        let (place, after) = match self.place(name) {
+        let table = self.table();
+        let (place, after) = match table.place(name) {
             Ok(place) => (place, place + 1),
             Err(_) if value.is_none() => return self.clone(),
             Err(place) => (place, place),
         };
+        let (start, end) = (table.start(2 * place), table.start(2 * after));
         let added = value.map_or(0, |value| name.len() + value.len());
-        let mut packer = Packer::with_capacity(self.text_bytes() + added, self.len() + 1);
-        packer.extend(self, 0..place);
+        let text_bytes = table.text.len() - (end - start) + added;
+        let fields = table.fields - (after - place) + usize::from(value.is_some());
+        let mut packer = Packer::with_capacity(text_bytes, fields);
+        packer.bytes.extend_from_slice(&table.text[..start]);
+        packer.ends.extend((1..=2 * place).map(|part| table.start(part)));
         packer.push(name, value);
-        packer.extend(self, after..self.len());
+        packer.bytes.extend_from_slice(&table.text[end..]);
+        let moved = |part| table.start(part) - end + start + added;
+        packer.ends.extend((2 * after + 1..=2 * table.fields).map(moved));
         packer.finish()
     }
 
@@ -78,33 +85,60 @@ impl Packed {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    fn table(&self) -> Table<'_> {
+        let bytes = &*self.0;
+        let width = width(bytes.len());
+        let Some(last) = bytes.len().checked_sub(width) else { return Table::default() };
+        let fields = number(&bytes[last..], width);
+        let (text, ends) = bytes.split_at(last.saturating_sub(2 * fields * width));
+        Table { text, ends, width, fields }
+    }
+}
+
+/// The parts of what is packed.
+#[derive(Clone, Copy, Default)]
+struct Table<'a> {
+    text: &'a [u8],
+    /// Where each name and value ends in the text.
+    ends: &'a [u8],
+    width: usize,
+    fields: usize,
+}
+
+impl<'a> Table<'a> {
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.fields);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.part(2 * middle).cmp(name.as_bytes()) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+
     /// The `index`th of all names and values.
-    fn part(&self, index: usize) -> &[u8] {
-        self.0.get(self.start(index)..self.start(index + 1)).unwrap_or_default()
+    fn part(&self, index: usize) -> &'a [u8] {
+        self.text.get(self.start(index)..self.start(index + 1)).unwrap_or_default()
     }
 
     /// Where the `index`th of all names and values begins, and the one before it ends.
     fn start(&self, index: usize) -> usize {
-        match index.checked_sub(1) {
+        match index.checked_sub(1).and_then(|before| self.ends.get(before * self.width..)) {
+            Some(end) => number(end, self.width),
             None => 0,
-            Some(before) => self.number(self.text_bytes() + before * self.width()),
         }
     }
+}
 
-    fn width(&self) -> usize {
-        width(self.0.len())
-    }
-
-    fn number(&self, at: usize) -> usize {
-        let bytes = &self.0;
-        match self.width() {
-            2 => bytes.get(at..at + 2).map_or(0, |number| {
-                usize::from(u16::from_ne_bytes(number.try_into().unwrap_or_default()))
-            }),
-            _ => bytes.get(at..at + 4).map_or(0, |number| {
-                u32::from_ne_bytes(number.try_into().unwrap_or_default()) as usize
-            }),
-        }
+/// The number that some bytes begin with.
+fn number(bytes: &[u8], width: usize) -> usize {
+    match (width, bytes) {
+        (2, [a, b, ..]) => u16::from_ne_bytes([*a, *b]).into(),
+        (_, [a, b, c, d, ..]) => u32::from_ne_bytes([*a, *b, *c, *d]) as usize,
+        _ => 0,
     }
 }
 
@@ -116,14 +150,15 @@ fn width(bytes: usize) -> usize {
 /// Packs fields that come in the order of their names.
 pub(super) struct Packer {
     bytes: SmallVec<[u8; BUFFER_BYTES]>,
-    ends: SmallVec<[u32; 16]>,
+    ends: SmallVec<[usize; 16]>,
 }
 
 impl Packer {
     pub(super) fn with_capacity(text_bytes: usize, fields: usize) -> Self {
+        let numbers = 2 * fields + 1;
         Self {
-            bytes: SmallVec::with_capacity(text_bytes + (2 * fields + 1) * width(text_bytes)),
-            ends: SmallVec::with_capacity(2 * fields),
+            bytes: SmallVec::with_capacity(text_bytes + numbers * width(text_bytes + 2 * numbers)),
+            ends: SmallVec::with_capacity(numbers),
         }
     }
 
@@ -132,36 +167,24 @@ impl Packer {
         let Some(value) = value else { return };
         for part in [name, value] {
             self.bytes.extend_from_slice(part.as_bytes());
-            self.ends.push(end(self.bytes.len()));
+            self.ends.push(self.bytes.len());
         }
-    }
-
-    /// Adds fields as they are packed already.
-    fn extend(&mut self, packed: &Packed, places: Range<usize>) {
-        let parts = 2 * places.start..2 * places.end;
-        let (from, here) = (packed.start(parts.start), self.bytes.len());
-        let text = packed.0.get(from..packed.start(parts.end)).unwrap_or_default();
-        self.bytes.extend_from_slice(text);
-        self.ends.extend(parts.map(|part| end(packed.start(part + 1) - from + here)));
     }
 
     pub(super) fn finish(mut self) -> Packed {
         if self.ends.is_empty() {
             return Packed::default();
         }
-        let fields = end(self.ends.len() / 2);
-        let numbers = self.ends.iter().copied().chain([fields]);
-        if width(self.bytes.len() + 2 * (self.ends.len() + 1)) == 2 {
+        self.ends.push(self.ends.len() / 2);
+        let Self { bytes, ends } = &mut self;
+        // Records are limited to far less than the four gigabytes at which this saturates.
+        let numbers = ends.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX));
+        if width(bytes.len() + 2 * ends.len()) == 2 {
             // What is so short has no larger number.
-            self.bytes.extend(numbers.flat_map(|number| (number as u16).to_ne_bytes()));
+            numbers.for_each(|number| bytes.extend_from_slice(&(number as u16).to_ne_bytes()));
         } else {
-            self.bytes.extend(numbers.flat_map(u32::to_ne_bytes));
+            numbers.for_each(|number| bytes.extend_from_slice(&number.to_ne_bytes()));
         }
-        Packed(Arc::from(&*self.bytes))
+        Packed(Arc::from(&**bytes))
     }
-}
-
-/// Records are limited to far less than the four gigabytes at which this saturates.
-fn end(bytes: usize) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -200,7 +200,17 @@ impl Session {
     /// type's default.
     ///
     /// Gives the value as this request sees it; the function is called again if others were faster,
-    /// so it should do nothing but compute.
+    /// so it should do nothing but compute, and clone what it adds.
+    ///
+    /// ```
+    /// # use tower_keep_core::{Error, Key, Session};
+    /// const CART: Key<Vec<String>> = Key::new("cart");
+    ///
+    /// fn add(session: &Session, product: String) -> Result<usize, Error> {
+    ///     let cart = session.update(CART, move |cart| cart.push(product.clone()))?;
+    ///     Ok(cart.len())
+    /// }
+    /// ```
     ///
     /// # Errors
     ///
@@ -386,6 +396,12 @@ impl Session {
     pub fn rotate(&self) {
         let mut state = self.exchange.state();
         state.rotate = state.live.is_some();
+    }
+
+    /// Lets the session come into being with this response even if nothing is written into it, so that
+    /// the client has its token before a WebSocket or a stream of events begins.
+    pub fn begin(&self) {
+        self.exchange.state().begin = true;
     }
 
     /// Whether the session lives by the 'remember me' lifetime.

@@ -26,6 +26,8 @@ pub(crate) struct State {
     pub(crate) remember: Option<bool>,
     /// Whether the session gets a new token.
     pub(crate) rotate: bool,
+    /// Whether a session is to come into being even if nothing is written into it.
+    pub(crate) begin: bool,
     /// Which transport the token came by, and goes by.
     pub(crate) transport: usize,
     /// What the client is to be told with the response head.
@@ -100,7 +102,10 @@ impl State {
             live: self.live.is_some(),
             gone: self.gone,
             doomed: self.doomed.is_some(),
-            written: !self.pending.is_empty() || self.sign_in.is_some() || self.remember.is_some(),
+            written: !self.pending.is_empty()
+                || self.sign_in.is_some()
+                || self.remember.is_some()
+                || (self.begin && self.live.is_none()),
             new_token: self.rotate || self.sign_in.is_some(),
             touch_due,
         })
@@ -118,6 +123,7 @@ impl State {
         self.sign_in = None;
         self.remember = None;
         self.rotate = false;
+        self.begin = false;
         self.doomed = None;
     }
 

@@ -16,7 +16,8 @@ pub trait Index: Send + Sync {
     /// The cost of a page SHOULD NOT grow with the number of pages before it.
     fn list<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page>;
 
-    /// Figures of the sessions of a layer, or of all layers.
+    /// Figures of the sessions of a layer, or of all layers, where one name in two layers is two
+    /// users.
     fn stats<'a>(&'a self, layer: Option<&'a LayerName>) -> StoreFuture<'a, Stats>;
 }
 
@@ -177,7 +178,7 @@ pub enum Swept {
     Removed {
         /// How many.
         sessions: u64,
-        /// Whether expired ones are left, so that another step is due now.
+        /// Whether expired ones may be left, so that another step is due now.
         more: bool,
     },
     /// Another process is sweeping this store; nothing was done.

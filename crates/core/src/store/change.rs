@@ -57,7 +57,8 @@ impl NewRecord {
 /// How many live sessions one user may have in one layer, and what happens to one too many.
 ///
 /// A store that has an [`Index`](super::Index) enforces it in `create` and `rotate`, exactly however
-/// many sign-ins run at once: only it can. It counts for a session whose user is being set.
+/// many sign-ins run at once: only it can. It counts for a session whose user is being set, and is
+/// never zero; the session itself is not evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UserLimit {

@@ -58,14 +58,14 @@ impl Transport {
     }
 
     /// A header of the request, and of the response. gRPC calls its headers metadata, so this is
-    /// the transport of gRPC as well.
+    /// the transport of gRPC as well. An empty one in a response says that the token is void.
     #[must_use]
     pub fn header(name: HeaderName) -> Self {
         Self(Carrier::Header(name))
     }
 
     /// `Authorization: Bearer` (RFC 6750). A new token is sent in a response header of the same
-    /// form.
+    /// form; an empty header says that the token is void.
     #[must_use]
     pub fn bearer() -> Self {
         Self(Carrier::Bearer)

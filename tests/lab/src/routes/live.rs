@@ -36,38 +36,7 @@ pub(super) async fn stream(
     Query(Events { n, ms }): Query<Events>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     // A new session needs a token, which can be sent only with the head.
-    if session.is_new() {
-        session.insert(STREAMED, 0)?;
-    }
-    let events = stream::unfold(Some(1), move |next| {
-        let session = session.clone();
-        async move {
-            let number = next.filter(|number| *number <= n)?;
-            if number > 1 {
-                wait(ms).await;
-            }
-            let event = Event::default();
-            Some(match save_number(&session, number).await {
-                Ok(()) => (Ok(event.data(number.to_string())), Some(number + 1)),
-                Err(error) => (Ok(event.event("error").data(error.to_string())), None),
-            })
-        }
-    });
-    Ok(Sse::new(events))
-}
-
-async fn save_number(session: &Session, number: u64) -> Result<(), Error> {
-    session.insert(STREAMED, number)?;
-    session.save().await
-}
-
-pub(super) async fn ws(session: Session, upgrade: WebSocketUpgrade) -> Result<Response, Error> {
-    // A new session needs a token, which can be sent only with the head. A field that comes and goes
-    // is a write, and leaves the session empty.
-    if session.is_new() {
-        session.insert("", ())?;
-        session.remove("")?;
-    }
+    session.begin();
     Ok(upgrade.on_upgrade(|socket| converse(session, socket)))
 }
 
