@@ -151,6 +151,8 @@ fn settle(
             }
             if work.plan == Plan::Destroy { Ok(()) } else { late(moment) }
         }
+        // Nothing that the handler did is lost, so its answer stands. The next request tries again.
+        Err(_) if work.plan == Plan::Touch && moment == Moment::Response => Ok(()),
         Err(error) => {
             if error.is_indeterminate() {
                 // Writing it again could do it twice.

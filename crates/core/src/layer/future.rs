@@ -94,7 +94,6 @@ fn finish<Body: Default>(
     let message = match outcome {
         Ok(()) => message,
         Err(error) => {
-            let is_grpc = is_grpc || response::is_grpc(response.headers());
             response = response::failure(&error, is_grpc);
             None
         }

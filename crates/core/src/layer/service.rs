@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, Version};
+use http::{Request, Response};
 use tower_service::Service;
 
 use super::{Manager, ResponseFuture};
@@ -46,14 +46,10 @@ where
         let client = client.map(|find| find(request.headers(), request.extensions()));
         let manager = Arc::clone(&self.manager);
         let exchange = Arc::new(Exchange::of_request(manager, request.headers(), client));
-        let is_grpc = is_grpc(&request);
+        // Where there are no headers but those with tokens, none needs to be looked for.
+        let headers = request.headers();
+        let is_grpc = headers.len() > exchange.headers() && response::is_grpc(headers);
         request.extensions_mut().insert(Handle(Arc::clone(&exchange)));
         ResponseFuture::new(self.inner.call(request), exchange, is_grpc)
     }
-}
-
-/// Whether the client speaks gRPC, and so takes a failure as a `grpc-status`. Where this cannot be
-/// told from the request, because a proxy spoke HTTP/1.1 for it, the response tells.
-fn is_grpc<Body>(request: &Request<Body>) -> bool {
-    request.version() == Version::HTTP_2 && response::is_grpc(request.headers())
 }

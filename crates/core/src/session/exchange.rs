@@ -56,6 +56,11 @@ impl Exchange {
         &self.manager
     }
 
+    /// How many of the request's header values it holds.
+    pub(crate) fn headers(&self) -> usize {
+        self.presented.len()
+    }
+
     pub(crate) fn client(&self) -> Option<&Client> {
         self.client.as_ref()
     }

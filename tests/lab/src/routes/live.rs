@@ -37,6 +37,31 @@ pub(super) async fn stream(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Error> {
     // A new session needs a token, which can be sent only with the head.
     session.begin();
+    let events = stream::unfold(Some(1), move |next| {
+        let session = session.clone();
+        async move {
+            let number = next.filter(|number| *number <= n)?;
+            if number > 1 {
+                wait(ms).await;
+            }
+            let event = Event::default();
+            Some(match save_number(&session, number).await {
+                Ok(()) => (Ok(event.data(number.to_string())), Some(number + 1)),
+                Err(error) => (Ok(event.event("error").data(error.to_string())), None),
+            })
+        }
+    });
+    Ok(Sse::new(events))
+}
+
+async fn save_number(session: &Session, number: u64) -> Result<(), Error> {
+    session.insert(STREAMED, number)?;
+    session.save().await
+}
+
+pub(super) async fn ws(session: Session, upgrade: WebSocketUpgrade) -> Result<Response, Error> {
+    // A new session needs a token, which can be sent only with the head.
+    session.begin();
     Ok(upgrade.on_upgrade(|socket| converse(session, socket)))
 }
 

@@ -9,7 +9,10 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
 use tower_keep::{ErrorKind, Session};
-use tower_keep_tests::{Captured, Jar, Visit, visit::text};
+use tower_keep_tests::{
+    Captured, Jar, Visit,
+    visit::{our_cookies, text},
+};
 
 use crate::keep;
 
@@ -157,4 +160,17 @@ async fn body_that_is_never_read_changes_nothing_of_the_commit() {
     });
     drop(visit.await);
     store.inner().only();
+}
+
+#[tokio::test]
+async fn session_that_was_begun_has_its_token_before_the_body_and_holds_nothing() {
+    let (_, layer) = keep();
+    let mut jar = Jar::new();
+    let visit = Visit::to(&layer).run(async |session: Session| session.begin());
+    jar.take(&visit.await);
+    let visit = Visit::to(&layer).with(&jar).run(async |session: Session| {
+        assert!(!session.is_new() && session.keys().is_empty());
+        session.begin();
+    });
+    assert!(our_cookies(&visit.await).is_empty(), "it was there already");
 }

@@ -35,7 +35,9 @@ async fn every_call_ends_with_its_deadline() {
             let begin = Instant::now();
             let visit = Visit::to(&layer).with(&jar);
             let response = visit.run(async move |session: Session| act(&session)).await;
-            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{call:?}");
+            // A touch changes nothing that the handler did, so the response stands.
+            let expected = if call == Call::Touch { 200 } else { 503 };
+            assert_eq!(response.status(), expected, "{call:?}");
             assert!(our_cookies(&response).is_empty());
             let took = begin.elapsed();
             assert!(took >= DEADLINE && took < DEADLINE * 2, "{call:?} took {took:?}");

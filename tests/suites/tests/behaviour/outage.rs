@@ -7,7 +7,7 @@ use tower_keep_tests::{
     visit::{listed, our_cookies, text},
 };
 
-use crate::{Keep, keep};
+use crate::{Keep, keep, minutes};
 
 const OUTAGES: [StoreErrorKind; 3] =
     [StoreErrorKind::Unavailable, StoreErrorKind::TimedOut, StoreErrorKind::Misconfigured];
@@ -189,4 +189,18 @@ async fn limit_that_refuses_keeps_what_was_there() {
     let record = store.inner().only().1;
     assert_eq!(record.fields.get("a").unwrap().len(), 82);
     assert_eq!((record.fields.get("b"), record.fields.len()), (Some("2"), 2));
+}
+
+#[tokio::test]
+async fn touch_that_fails_leaves_the_response_and_sends_no_cookie() {
+    let ((store, layer), jar) = signed_in().await;
+    for kind in OUTAGES {
+        store.inner().clock().advance(minutes(2));
+        store.next(Call::Touch, Fault::Fails(kind));
+        let visit = Visit::to(&layer).with(&jar);
+        let response = visit.run(async |session: Session| assert!(session.contains("kept"))).await;
+        assert_eq!(response.status(), 200, "nothing that the handler did is lost");
+        assert!(our_cookies(&response).is_empty());
+    }
+    assert_eq!(layer.sessions().counters().store_errors, 3);
 }
