@@ -18,30 +18,61 @@ pub(crate) struct Found {
     pub(crate) transport: usize,
 }
 
+/// The tokens that a client sent.
+enum Sent {
+    Nothing,
+    /// One token, as nearly every client sends; by the transport of this number.
+    One(usize, Token),
+    /// Those of each transport that has any.
+    Several(Vec<(usize, Candidates)>),
+}
+
 /// Asks the transports in order for a token that leads to a live session.
 ///
 /// A token that the store does not know is never adopted. Of several tokens by one transport one
 /// counts only if it alone leads to a live session, so that the order of cookies decides nothing.
 pub(crate) async fn find(manager: &Manager, presented: &Presented) -> Result<Found, Error> {
-    let mut found = Found::default();
-    let mut sent_token = false;
-    for (number, transport) in manager.settings().transports.iter().enumerate() {
-        let candidates = transport.find(lines_of(presented, number));
-        if candidates.is_empty() {
-            continue;
-        }
-        if !sent_token {
-            found.transport = number;
-            sent_token = true;
-        }
-        if let Some(live) = only_live(manager, &candidates).await? {
-            return Ok(Found { live: Some(live), transport: number });
-        }
-    }
-    if sent_token {
+    let found = match sent(manager, presented) {
+        Sent::Nothing => return Ok(Found::default()),
+        Sent::One(transport, token) => Found { live: open(manager, token).await?, transport },
+        // In a box, so that requests with one token do not carry its size.
+        Sent::Several(tokens) => Box::pin(find_among(manager, tokens)).await?,
+    };
+    if found.live.is_none() {
         manager.events().unknown_token();
     }
     Ok(found)
+}
+
+fn sent(manager: &Manager, presented: &Presented) -> Sent {
+    let mut sent = Sent::Nothing;
+    for (number, transport) in manager.settings().transports.iter().enumerate() {
+        let candidates = transport.find(lines_of(presented, number));
+        sent = match (sent, &*candidates) {
+            (sent, []) => sent,
+            (Sent::Nothing, [token]) => Sent::One(number, *token),
+            (Sent::Nothing, _) => Sent::Several(vec![(number, candidates)]),
+            (Sent::One(first, token), _) => {
+                Sent::Several(vec![(first, Candidates::from_slice(&[token])), (number, candidates)])
+            }
+            (Sent::Several(mut tokens), _) => {
+                tokens.push((number, candidates));
+                Sent::Several(tokens)
+            }
+        };
+    }
+    sent
+}
+
+/// The one live session of the first transport that has one.
+async fn find_among(manager: &Manager, tokens: Vec<(usize, Candidates)>) -> Result<Found, Error> {
+    let first = tokens.first().map_or(0, |(transport, _)| *transport);
+    for (transport, candidates) in tokens {
+        if let Some(live) = only_live(manager, &candidates).await? {
+            return Ok(Found { live: Some(live), transport });
+        }
+    }
+    Ok(Found { live: None, transport: first })
 }
 
 fn lines_of(presented: &Presented, number: usize) -> impl Iterator<Item = &HeaderValue> {

@@ -80,7 +80,12 @@ impl Exchange {
 
     /// Waits until no other handle of this request is asking the store.
     pub(crate) async fn turn(&self) -> TurnGuard<'_, ()> {
-        self.asked().turn.lock().await
+        let turn = &self.asked().turn;
+        match turn.try_lock() {
+            Ok(guard) => guard,
+            // In a box, since a waiter is large and nearly nobody waits.
+            Err(_) => Box::pin(turn.lock()).await,
+        }
     }
 
     /// Loads the session, once for all handles of the request.
