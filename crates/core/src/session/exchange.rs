@@ -2,14 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, MutexGuard, OnceLock},
 };
 
 use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
-use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard};
 
-use super::state::{Live, Lookup, Phase, State};
+use super::{
+    state::{Live, Lookup, Phase, State},
+    turn::{Asked, Turn},
+};
 use crate::{Client, Error, Plan, layer::Manager, lookup};
 
 /// The header values in which a token could be, with the number of their transport.
@@ -28,14 +30,6 @@ pub(crate) struct Exchange {
     asked: OnceLock<Asked>,
 }
 
-/// What a request that asks for its session has more than one that does not.
-#[derive(Default)]
-struct Asked {
-    state: Mutex<State>,
-    /// Held while the store is asked, so that a request loads and commits one at a time.
-    turn: Turn<()>,
-}
-
 impl Exchange {
     pub(crate) fn of_request(
         manager: Arc<Manager>,
@@ -48,7 +42,7 @@ impl Exchange {
 
     /// An exchange without a request, around a session that is in the store.
     pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
-        let asked = Asked { state: Mutex::new(State::detached(live)), turn: Turn::default() };
+        let asked = Asked::new(State::detached(live));
         Self { manager, presented: Presented::new(), client: None, asked: asked.into() }
     }
 
@@ -71,7 +65,7 @@ impl Exchange {
 
     /// The state. No code of the application runs under this lock, and no `.await` does.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.asked().state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.asked().state()
     }
 
     fn asked(&self) -> &Asked {
@@ -79,13 +73,8 @@ impl Exchange {
     }
 
     /// Waits until no other handle of this request is asking the store.
-    pub(crate) async fn turn(&self) -> TurnGuard<'_, ()> {
-        let turn = &self.asked().turn;
-        match turn.try_lock() {
-            Ok(guard) => guard,
-            // In a box, since a waiter is large and nearly nobody waits.
-            Err(_) => Box::pin(turn.lock()).await,
-        }
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        self.asked().turn().await
     }
 
     /// Loads the session, once for all handles of the request.
@@ -124,11 +113,10 @@ impl Exchange {
     /// Whether the end of the request has to wait for the store: to write, or for what one of its
     /// handles has begun and the client must hear of. If not, the head is as good as sent.
     pub(crate) fn needs_commit(&self) -> bool {
-        // While it is held, no other handle begins a commit.
-        let Ok(_turn) = self.asked().turn.try_lock() else {
-            return true;
-        };
         let mut state = self.state();
+        if state.busy {
+            return true;
+        }
         let touch_due =
             state.live.as_ref().is_some_and(|live| self.manager.is_touch_due(live, &state));
         // The commit reports a failure.
@@ -145,7 +133,7 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
             .field("client", &self.client)
-            .field("state", &self.asked.get().map(|asked| &asked.state))
+            .field("asked", &self.asked.get())
             .finish_non_exhaustive()
     }
 }
@@ -155,7 +143,7 @@ impl Drop for Exchange {
         let Some(asked) = self.asked.get_mut() else {
             return;
         };
-        let state = asked.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = asked.state_mut();
         if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
             self.manager.events().dropped_dirty(state.phase);
         }

@@ -8,6 +8,7 @@ mod json;
 mod key;
 mod pending;
 mod state;
+mod turn;
 
 pub(crate) use exchange::{Exchange, Presented};
 pub use handle::Session;

@@ -38,6 +38,9 @@ pub(crate) struct State {
     pub(crate) gone: bool,
     /// How far the response is.
     pub(crate) phase: Phase,
+    /// Whether one of the handles is asking the store, and whether another waits for its end.
+    pub(super) busy: bool,
+    pub(super) awaited: bool,
     /// How many sessions the request has destroyed, so that a commit that was under way meanwhile
     /// does not bring its session back.
     pub(crate) destroyed: u32,
