@@ -78,7 +78,9 @@ impl Manager {
         if !headers.is_empty() {
             for (number, name) in self.settings.token_headers.iter().enumerate() {
                 let number = u8::try_from(number).unwrap_or(u8::MAX);
-                presented.extend(headers.get_all(name).iter().map(|line| (number, line.clone())));
+                for line in headers.get_all(name) {
+                    presented.push((number, line.clone()));
+                }
             }
         }
         presented

@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     FieldOf, Session,
-    handle::RESERVED,
+    access::RESERVED,
     json::{decode, encode},
 };
 use crate::Error;

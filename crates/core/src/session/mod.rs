@@ -1,7 +1,9 @@
 //! The session of a request: [`Session`].
 
+mod access;
 mod exchange;
 mod extract;
+mod facts;
 mod flash;
 mod handle;
 mod json;

@@ -45,7 +45,9 @@ async fn number(store: &Shared, jar: &Jar, name: &str) -> Option<u64> {
 
 /// Makes a test of each case of the race suite.
 ///
-/// ```ignore
+/// ```no_run
+/// use tower_keep::MemoryStore;
+///
 /// mod memory {
 ///     tower_keep_tests::race_suite!(MemoryStore::new());
 /// }

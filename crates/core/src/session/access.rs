@@ -1,0 +1,215 @@
+//! The fields of a session: reading and writing them.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    FieldName, FieldOf, Session, State,
+    json::{decode, encode},
+    pending::{Operation, View},
+};
+use crate::{Error, ErrorKind, Fields};
+
+/// Names that begin so are tower-keep's own.
+pub(super) const RESERVED: &str = "tower-keep.";
+
+/// Fields.
+impl Session {
+    /// The value of a field; `None` if it is not set. Only this field is decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if the field holds a value of another type.
+    pub fn get<T: DeserializeOwned>(&self, key: impl FieldOf<T>) -> Result<Option<T>, Error> {
+        let name = key.as_name();
+        let (view, live) = {
+            let mut state = self.exchange.state();
+            let view = state.pending.view(name);
+            if matches!(view, View::Stored) {
+                state.pending.note_read(name);
+            }
+            (view, state.live.as_ref().map(|live| Arc::clone(&live.record)))
+        };
+        // Decoding runs code of the application, which must not find the state locked.
+        let json = match &view {
+            View::Own(json) => json.as_deref(),
+            View::Stored => live.as_ref().and_then(|record| record.fields.get(name)),
+        };
+        json.map(decode).transpose()
+    }
+
+    /// Sets a field. The last commit wins; use [`Session::update`] for a value that depends on the
+    /// one before.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`] if the value has no form in JSON, [`ErrorKind::TooLarge`] if it goes
+    /// over a limit of the layer, [`ErrorKind::ReservedName`] for a name that begins with
+    /// `tower-keep.`.
+    pub fn insert<T: Serialize>(&self, key: impl FieldOf<T>, value: T) -> Result<(), Error> {
+        let name = key.into_name();
+        check_name(&name)?;
+        let json = encode(&value)?;
+        self.set(name, json)
+    }
+
+    /// Removes a field, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ReservedName`] for a name that begins with `tower-keep.`.
+    pub fn remove(&self, key: impl FieldName) -> Result<(), Error> {
+        let name = key.into_name();
+        check_name(&name)?;
+        self.unset(name);
+        Ok(())
+    }
+
+    /// Changes a field by a function, exactly: however many requests do so at once, each function is
+    /// applied to the value that the one before left. A field that is not set begins with its
+    /// type's default.
+    ///
+    /// Gives the value as this request sees it; the function is called again if others were faster,
+    /// so it should do nothing but compute, and clone what it adds.
+    ///
+    /// ```
+    /// # use tower_keep_core::{Error, Key, Session};
+    /// const CART: Key<Vec<String>> = Key::new("cart");
+    ///
+    /// fn add(session: &Session, product: String) -> Result<usize, Error> {
+    ///     let cart = session.update(CART, move |cart| cart.push(product.clone()))?;
+    ///     Ok(cart.len())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::get`] and [`Session::insert`].
+    pub fn update<T>(
+        &self,
+        key: impl FieldOf<T>,
+        mut update: impl FnMut(&mut T) + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        T: Default + Serialize + DeserializeOwned,
+    {
+        let name = key.into_name();
+        check_name(&name)?;
+        // The function runs without a lock, and again if another handle of this request was faster.
+        loop {
+            let (view, record, generation) = {
+                let state = self.exchange.state();
+                let record = state.live.as_ref().map(|live| Arc::clone(&live.record));
+                (state.pending.view(&name), record, state.pending.generation())
+            };
+            let json = match &view {
+                View::Own(json) => json.as_deref(),
+                View::Stored => record.as_ref().and_then(|record| record.fields.get(&name)),
+            };
+            let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
+            update(&mut value);
+            let json = encode(&value)?;
+            let mut state = self.exchange.state();
+            if state.pending.generation() != generation {
+                continue;
+            }
+            self.check_size(&state, &name, &json)?;
+            let operation = if state.pending.determines(&name) {
+                Operation::Set(json)
+            } else {
+                let again = move |json: Option<&str>| {
+                    let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
+                    update(&mut value);
+                    encode(&value)
+                };
+                Operation::Update(Box::new(again), json)
+            };
+            state.pending.push(name, operation);
+            return Ok(value);
+        }
+    }
+
+    /// Whether a field is set.
+    #[must_use]
+    pub fn contains(&self, key: impl FieldName) -> bool {
+        let mut state = self.exchange.state();
+        match state.pending.view(key.as_name()) {
+            View::Own(json) => json.is_some(),
+            View::Stored => {
+                state.pending.note_read(key.as_name());
+                let live = state.live.as_ref();
+                live.is_some_and(|live| live.record.fields.get(key.as_name()).is_some())
+            }
+        }
+    }
+
+    /// The names of all fields that are set, in order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        let state = self.exchange.state();
+        let edits = state.pending.edits();
+        let edits = edits.iter().map(|(name, json)| (&**name, json.as_deref()));
+        let stored = state.live.as_ref().filter(|_| !state.pending.clears());
+        let fields = stored.map(|live| live.record.fields.clone()).unwrap_or_default().with(edits);
+        let own = fields.iter().map(|(name, _)| name).filter(|name| !name.starts_with(RESERVED));
+        own.map(str::to_owned).collect()
+    }
+
+    /// Removes all fields. The session, its token and its user stay; [`Session::destroy`] ends them.
+    pub fn clear(&self) {
+        let mut state = self.exchange.state();
+        if state.live.is_none() {
+            // Nothing is stored, so nothing needs to be removed from the store.
+            state.pending.take();
+        } else {
+            state.pending.clear();
+        }
+    }
+
+    /// What this request sees in a field, be it one of tower-keep's own.
+    pub(super) fn json_of(&self, name: &str) -> Option<String> {
+        let state = self.exchange.state();
+        match state.pending.view(name) {
+            View::Own(json) => json,
+            View::Stored => {
+                let record = &state.live.as_ref()?.record;
+                record.fields.get(name).map(str::to_owned)
+            }
+        }
+    }
+
+    pub(super) fn set(&self, name: Cow<'static, str>, json: String) -> Result<(), Error> {
+        let mut state = self.exchange.state();
+        self.check_size(&state, &name, &json)?;
+        state.pending.push(name, Operation::Set(json));
+        Ok(())
+    }
+
+    pub(super) fn unset(&self, name: Cow<'static, str>) {
+        let mut state = self.exchange.state();
+        let stored =
+            state.live.as_ref().is_some_and(|live| live.record.fields.get(&name).is_some());
+        // Removing what nobody set is no write.
+        if stored || !matches!(state.pending.view(&name), View::Stored) {
+            state.pending.push(name, Operation::Remove);
+        }
+    }
+
+    fn check_size(&self, state: &State, name: &str, json: &str) -> Result<(), Error> {
+        let limits = &self.exchange.manager().settings().limits;
+        limits.check_field(name, json)?;
+        let stored = state.live.as_ref().filter(|_| !state.pending.clears());
+        let none = Fields::default();
+        let fields = stored.map_or(&none, |live| &live.record.fields);
+        let written = state.pending.written();
+        limits.check_record(fields, written.chain([(name, Some(json))]))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.starts_with(RESERVED) {
+        return Err(ErrorKind::ReservedName.into());
+    }
+    Ok(())
+}
