@@ -4,9 +4,6 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-/// Sessions up to this size are packed without a buffer on the heap.
-const BUFFER_BYTES: usize = 512;
-
 /// Names and values in one allocation, in the order of the names, so that a million small sessions
 /// cost little more than their text, and reading one touches little memory.
 ///
@@ -67,16 +64,16 @@ impl Packed {
             Err(place) => (place, place),
         };
         let (start, end) = (table.start(2 * place), table.start(2 * after));
-        let added = value.map_or(0, |value| name.len() + value.len());
-        let text_bytes = table.text.len() - (end - start) + added;
-        let fields = table.fields - (after - place) + usize::from(value.is_some());
-        let mut packer = Packer::with_capacity(text_bytes, fields);
+        let mut packer = Packer::with_capacity(
+            table.text.len() - (end - start) + value.map_or(0, |value| name.len() + value.len()),
+            table.fields - (after - place) + usize::from(value.is_some()),
+        );
         packer.bytes.extend_from_slice(&table.text[..start]);
         packer.ends.extend((1..=2 * place).map(|part| table.start(part)));
         packer.push(name, value);
+        let now = packer.bytes.len();
         packer.bytes.extend_from_slice(&table.text[end..]);
-        let moved = |part| table.start(part) - end + start + added;
-        packer.ends.extend((2 * after + 1..=2 * table.fields).map(moved));
+        packer.ends.extend((2 * after + 1..=2 * table.fields).map(|n| table.start(n) - end + now));
         packer.finish()
     }
 
@@ -149,7 +146,7 @@ fn width(bytes: usize) -> usize {
 
 /// Packs fields that come in the order of their names.
 pub(super) struct Packer {
-    bytes: SmallVec<[u8; BUFFER_BYTES]>,
+    bytes: Vec<u8>,
     ends: SmallVec<[usize; 16]>,
 }
 
@@ -157,7 +154,7 @@ impl Packer {
     pub(super) fn with_capacity(text_bytes: usize, fields: usize) -> Self {
         let numbers = 2 * fields + 1;
         Self {
-            bytes: SmallVec::with_capacity(text_bytes + numbers * width(text_bytes + 2 * numbers)),
+            bytes: Vec::with_capacity(text_bytes + numbers * width(text_bytes + 2 * numbers)),
             ends: SmallVec::with_capacity(numbers),
         }
     }
@@ -171,12 +168,12 @@ impl Packer {
         }
     }
 
-    pub(super) fn finish(mut self) -> Packed {
+    pub(super) fn finish(self) -> Packed {
         if self.ends.is_empty() {
             return Packed::default();
         }
-        self.ends.push(self.ends.len() / 2);
-        let Self { bytes, ends } = &mut self;
+        let Self { mut bytes, mut ends } = self;
+        ends.push(ends.len() / 2);
         // Records are limited to far less than the four gigabytes at which this saturates.
         let numbers = ends.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX));
         if width(bytes.len() + 2 * ends.len()) == 2 {
@@ -185,6 +182,6 @@ impl Packer {
         } else {
             numbers.for_each(|number| bytes.extend_from_slice(&number.to_ne_bytes()));
         }
-        Packed(Arc::from(&**bytes))
+        Packed(bytes.into())
     }
 }
