@@ -31,9 +31,7 @@
 //! Read on at [`Session`], what handlers do; [`SessionLayer`], what can be set; [`Sessions`], work
 //! outside a request; [`Store`], what a backend promises.
 
-mod connect;
-
-pub use connect::{ConnectError, connect};
+pub use tower_keep_connect::{ConnectError, ConnectErrorKind, connect};
 pub use tower_keep_core::*;
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
