@@ -26,7 +26,6 @@ mod token;
 mod transport;
 
 pub use clock::{Clock, SystemClock, TestClock, Timestamp};
-pub(crate) use commit::Plan;
 pub use error::{Error, ErrorKind};
 pub use events::Counters;
 pub use id::{InvalidSessionId, SessionId};

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     FieldName, FieldOf, Session, State,
     json::{decode, encode},
-    pending::{Operation, View},
+    pending::View,
 };
 use crate::{Error, ErrorKind, Fields};
 
@@ -115,17 +115,16 @@ impl Session {
                 continue;
             }
             self.check_size(&state, &name, &json)?;
-            let operation = if state.pending.determines(&name) {
-                Operation::Set(json)
+            if state.pending.determines(&name) {
+                state.pending.set(name, Some(json));
             } else {
                 let again = move |json: Option<&str>| {
                     let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
                     update(&mut value);
                     encode(&value)
                 };
-                Operation::Update(Box::new(again), json)
-            };
-            state.pending.push(name, operation);
+                state.pending.update(name, Box::new(again), json);
+            }
             return Ok(value);
         }
     }
@@ -149,7 +148,6 @@ impl Session {
     pub fn keys(&self) -> Vec<String> {
         let state = self.exchange.state();
         let edits = state.pending.edits();
-        let edits = edits.iter().map(|(name, json)| (&**name, json.as_deref()));
         let stored = state.live.as_ref().filter(|_| !state.pending.clears());
         let fields = stored.map(|live| live.record.fields.clone()).unwrap_or_default().with(edits);
         let own = fields.iter().map(|(name, _)| name).filter(|name| !name.starts_with(RESERVED));
@@ -182,7 +180,7 @@ impl Session {
     pub(super) fn set(&self, name: Cow<'static, str>, json: String) -> Result<(), Error> {
         let mut state = self.exchange.state();
         self.check_size(&state, &name, &json)?;
-        state.pending.push(name, Operation::Set(json));
+        state.pending.set(name, Some(json));
         Ok(())
     }
 
@@ -192,7 +190,7 @@ impl Session {
             state.live.as_ref().is_some_and(|live| live.record.fields.get(&name).is_some());
         // Removing what nobody set is no write.
         if stored || !matches!(state.pending.view(&name), View::Stored) {
-            state.pending.push(name, Operation::Remove);
+            state.pending.set(name, None);
         }
     }
 
@@ -202,7 +200,7 @@ impl Session {
         let stored = state.live.as_ref().filter(|_| !state.pending.clears());
         let none = Fields::default();
         let fields = stored.map_or(&none, |live| &live.record.fields);
-        let written = state.pending.written();
+        let written = state.pending.edits();
         limits.check_record(fields, written.chain([(name, Some(json))]))
     }
 }

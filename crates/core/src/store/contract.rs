@@ -77,6 +77,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// MUST be final: nothing but `create` or `rotate` makes a record under this id again.
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
 
+    /// Whether each of the operations above is answered by [`StoreFuture::ready`], always.
+    ///
+    /// A commit to such a store needs no memory for waiting. MUST be `false` where any of them can
+    /// ever be pending: the request would end as if it had timed out.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+
     /// The store's index, if it can find sessions other than by id.
     fn index(&self) -> Option<&dyn Index> {
         None

@@ -50,6 +50,10 @@ macro_rules! forward_store {
                 (**self).delete(id)
             }
 
+            fn answers_at_once(&self) -> bool {
+                (**self).answers_at_once()
+            }
+
             fn index(&self) -> Option<&dyn Index> {
                 (**self).index()
             }
