@@ -32,7 +32,7 @@ pub use id::{InvalidSessionId, SessionId};
 pub use layer::{
     ConfigError, Limits, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
 };
-pub use record::{Client, Fields, LayerName, Lifetime, Record, UserId};
+pub use record::{Client, Edits, Fields, LayerName, Lifetime, Record, UserId};
 pub use session::{FieldName, FieldOf, Key, Session};
 pub use sessions::Sessions;
 pub use store::{

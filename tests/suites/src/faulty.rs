@@ -223,6 +223,11 @@ impl<S: Store> Store for Faulty<S> {
         self.answer(Call::Delete, || self.inner.delete(id))
     }
 
+    /// A fault may make any answer late.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+
     fn index(&self) -> Option<&dyn Index> {
         self.inner.index()
     }

@@ -34,6 +34,7 @@ pub(crate) enum Begun {
 }
 
 /// What there is to do.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once, where it was made")]
 enum Start<'a> {
     Nothing(Head),
     Work(Turn<&'a Turns>, Work),

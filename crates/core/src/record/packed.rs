@@ -137,11 +137,16 @@ impl Packed {
 
     fn table(&self) -> Table<'_> {
         let bytes = &*self.0;
-        let width = width(bytes.len());
-        let Some(last) = bytes.len().checked_sub(width) else { return Table::default() };
-        let fields = number(&bytes[last..], width);
-        let (text, ends) = bytes.split_at(last.saturating_sub(2 * fields * width));
-        Table { text, ends, width, fields }
+        let numbers = if width(bytes.len()) == 2 {
+            Numbers::Short(bytes.as_rchunks().1)
+        } else {
+            Numbers::Long(bytes.as_rchunks().1)
+        };
+        let Some(last) = numbers.len().checked_sub(1) else { return Table::default() };
+        let fields = numbers.at(last);
+        let first = last.saturating_sub(2 * fields);
+        let text = bytes.len() - (numbers.len() - first) * numbers.width();
+        Table { text: &bytes[..text], ends: numbers.between(first, last), fields }
     }
 }
 
@@ -150,8 +155,7 @@ impl Packed {
 struct Table<'a> {
     text: &'a [u8],
     /// Where each name and value ends in the text.
-    ends: &'a [u8],
-    width: usize,
+    ends: Numbers<'a>,
     fields: usize,
 }
 
@@ -170,25 +174,64 @@ impl<'a> Table<'a> {
     }
 
     /// The `index`th of all names and values.
+    #[inline]
     fn part(&self, index: usize) -> &'a [u8] {
-        self.text.get(self.start(index)..self.start(index + 1)).unwrap_or_default()
+        self.text.get(self.start(index)..self.ends.at(index)).unwrap_or_default()
     }
 
     /// Where the `index`th of all names and values begins, and the one before it ends.
+    #[inline]
     fn start(&self, index: usize) -> usize {
-        match index.checked_sub(1).and_then(|before| self.ends.get(before * self.width..)) {
-            Some(end) => number(end, self.width),
-            None => 0,
-        }
+        index.checked_sub(1).map_or(0, |before| self.ends.at(before))
     }
 }
 
-/// The number that some bytes begin with.
-fn number(bytes: &[u8], width: usize) -> usize {
-    match (width, bytes) {
-        (2, [a, b, ..]) => u16::from_ne_bytes([*a, *b]).into(),
-        (_, [a, b, c, d, ..]) => u32::from_ne_bytes([*a, *b, *c, *d]) as usize,
-        _ => 0,
+/// Numbers of two or four bytes.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    Short(&'a [[u8; 2]]),
+    Long(&'a [[u8; 4]]),
+}
+
+impl Default for Numbers<'_> {
+    fn default() -> Self {
+        Self::Short(&[])
+    }
+}
+
+impl<'a> Numbers<'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::Short(numbers) => numbers.len(),
+            Self::Long(numbers) => numbers.len(),
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Self::Short(_) => 2,
+            Self::Long(_) => 4,
+        }
+    }
+
+    /// One of them; zero if there are not so many.
+    #[inline]
+    fn at(self, index: usize) -> usize {
+        match self {
+            Self::Short(numbers) => {
+                numbers.get(index).map_or(0, |number| u16::from_ne_bytes(*number).into())
+            }
+            Self::Long(numbers) => {
+                numbers.get(index).map_or(0, |number| u32::from_ne_bytes(*number) as usize)
+            }
+        }
+    }
+
+    fn between(self, first: usize, last: usize) -> Numbers<'a> {
+        match self {
+            Self::Short(numbers) => Self::Short(&numbers[first..last]),
+            Self::Long(numbers) => Self::Long(&numbers[first..last]),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, MutexGuard,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::{
     state::{Live, Lookup, Phase, State},
-    turn::{Turn, Turns},
+    turn::{StateGuard, Turn, Turns},
 };
 use crate::{Client, Error, layer::Manager, lookup};
 
@@ -77,7 +77,7 @@ impl Exchange {
     }
 
     /// The state. No code of the application runs under this lock, and no `.await` does.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> StateGuard<'_> {
         self.turns.state()
     }
 
@@ -87,7 +87,7 @@ impl Exchange {
     }
 
     /// Takes the turn to ask the store, of a state that is not busy.
-    pub(crate) fn take_turn<'a>(&'a self, state: MutexGuard<'a, State>) -> Turn<&'a Turns> {
+    pub(crate) fn take_turn<'a>(&'a self, state: StateGuard<'a>) -> Turn<&'a Turns> {
         self.turns.take_turn(state)
     }
 
@@ -155,10 +155,9 @@ impl fmt::Debug for Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !*self.accessed.get_mut() {
+        let Some(state) = self.turns.state_mut() else {
             return;
-        }
-        let state = self.turns.state_mut();
+        };
         if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
             self.manager.events().dropped_dirty(state.phase);
         }

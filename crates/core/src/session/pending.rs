@@ -2,24 +2,22 @@
 
 use std::{borrow::Cow, fmt};
 
+use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use crate::{Error, Fields};
+use crate::{Edits, Error, Fields};
 
 /// Computes the value of a field from the one that it has.
-pub(crate) type Update = Box<dyn FnMut(Option<&str>) -> Result<String, Error> + Send>;
-
-/// A field that is set (to JSON text) or removed (`None`).
-type Edit = (Cow<'static, str>, Option<String>);
+pub(crate) type Update = Box<dyn FnMut(Option<&str>) -> Result<CompactString, Error> + Send>;
 
 /// What a request has written and not committed yet, such that it can be replayed on a newer record.
 #[derive(Default)]
 pub(crate) struct Pending {
     clear: bool,
-    /// Each name once. None is taken out before all are, so that updates refer to them by place.
-    edits: Vec<Edit>,
+    /// None is taken out before all are, so that updates refer to them by place.
+    edits: Edits,
     /// How those values came about that depend on others, in the order of the calls.
-    updates: Vec<Computed>,
+    updates: SmallVec<[Computed; 1]>,
     /// The names whose stored values the request has read, by their digests.
     read: SmallVec<[u64; 4]>,
     /// Grows with everything that a value could have been computed from, so that it can be computed
@@ -41,13 +39,13 @@ enum Base {
     /// What the updates of this name before it gave, or what the record holds.
     Before,
     /// What the request had set.
-    Own(Option<String>),
+    Own(Option<CompactString>),
 }
 
 /// What a request sees of one field.
-pub(crate) enum View {
+pub(crate) enum View<'a> {
     /// What it wrote itself: the value, or that there is none.
-    Own(Option<String>),
+    Own(Option<&'a str>),
     /// What the record holds.
     Stored,
 }
@@ -63,17 +61,22 @@ impl Pending {
     }
 
     /// What the request sees of a field.
-    pub(crate) fn view(&self, name: &str) -> View {
-        match self.place(name) {
-            Some(edit) => View::Own(self.edits[edit].1.clone()),
+    pub(crate) fn view(&self, name: &str) -> View<'_> {
+        match self.edits.place(name).and_then(|edit| self.edits.at(edit)) {
+            Some((_, value)) => View::Own(value),
             None if self.clear => View::Own(None),
             None => View::Stored,
         }
     }
 
+    /// Whether the request wrote to a field, by its name or by clearing all.
+    pub(crate) fn writes(&self, name: &str) -> bool {
+        self.clear || self.edits.place(name).is_some()
+    }
+
     /// Whether the value of a field follows from what the request wrote, whatever the record holds.
     pub(crate) fn determines(&self, name: &str) -> bool {
-        self.place(name).map_or(self.clear, |edit| !self.is_computed(edit))
+        self.edits.place(name).map_or(self.clear, |edit| !self.is_computed(edit))
     }
 
     /// Notes that the stored value of a field was read.
@@ -88,25 +91,20 @@ impl Pending {
     }
 
     /// Sets or removes a field, whatever was done to it before.
-    pub(crate) fn set(&mut self, name: Cow<'static, str>, value: Option<String>) {
-        let edit = self.edit(name, value);
+    pub(crate) fn set(&mut self, name: Cow<'static, str>, value: Option<CompactString>) {
+        let edit = self.put(name, value);
         self.updates.retain(|computed| computed.edit != edit);
     }
 
     /// Sets a field to what `update` made of the value that the request sees.
-    pub(crate) fn update(&mut self, name: Cow<'static, str>, update: Update, value: String) {
-        let edit = self.edit(name, Some(value));
+    pub(crate) fn update(&mut self, name: Cow<'static, str>, update: Update, value: CompactString) {
+        let edit = self.put(name, Some(value));
         self.updates.push(Computed { edit, base: Base::Before, update });
     }
 
-    fn edit(&mut self, name: Cow<'static, str>, value: Option<String>) -> usize {
+    fn put(&mut self, name: Cow<'static, str>, value: Option<CompactString>) -> usize {
         self.generation += 1;
-        if let Some(edit) = self.place(&name) {
-            self.edits[edit].1 = value;
-            return edit;
-        }
-        self.edits.push((name, value));
-        self.edits.len() - 1
+        self.edits.put(name, value)
     }
 
     /// Removes all fields.
@@ -145,7 +143,7 @@ impl Pending {
         if later.clear {
             earlier.clear();
         }
-        for (place, (name, value)) in std::mem::take(&mut later.edits).into_iter().enumerate() {
+        for (place, (name, value)) in later.edits.drain().enumerate() {
             let (mine, others) =
                 later.updates.into_iter().partition(|computed| computed.edit == place);
             later.updates = others;
@@ -159,13 +157,19 @@ impl Pending {
     }
 
     /// Adds what was written to one field later.
-    fn follow(&mut self, name: Cow<'static, str>, value: Option<String>, updates: Vec<Computed>) {
+    fn follow(
+        &mut self,
+        name: Cow<'static, str>,
+        value: Option<CompactString>,
+        updates: SmallVec<[Computed; 1]>,
+    ) {
         if updates.is_empty() {
             return self.set(name, value);
         }
-        let own = self.place(&name).filter(|edit| !self.is_computed(*edit));
-        let mut own = own.and_then(|edit| self.edits.get(edit)).map(|(_, value)| value.clone());
-        let edit = self.edit(name, value);
+        let own = self.edits.place(&name).filter(|edit| !self.is_computed(*edit));
+        let own = own.and_then(|edit| self.edits.at(edit));
+        let mut own = own.map(|(_, value)| value.map(CompactString::from));
+        let edit = self.put(name, value);
         for Computed { base, update, .. } in updates {
             let base = own.take().map_or(base, Base::Own);
             self.updates.push(Computed { edit, base, update });
@@ -174,16 +178,16 @@ impl Pending {
 
     /// What the fields become, each name once.
     pub(crate) fn edits(&self) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
-        self.edits.iter().map(|(name, value)| (&**name, value.as_deref()))
+        self.edits.iter()
     }
 
     /// Lends the edits to a call of the store; they are to be given back for a replay.
-    pub(crate) fn lend(&mut self) -> Vec<Edit> {
+    pub(crate) fn lend(&mut self) -> Edits {
         std::mem::take(&mut self.edits)
     }
 
     /// Takes back the edits that were lent.
-    pub(crate) fn give_back(&mut self, edits: Vec<Edit>) {
+    pub(crate) fn give_back(&mut self, edits: Edits) {
         self.edits = edits;
     }
 
@@ -220,7 +224,7 @@ impl Pending {
             .iter()
             .enumerate()
             .filter(|(edit, (_, value))| value.is_some() && !self.is_computed(*edit))
-            .map(|(_, (name, _))| &**name)
+            .map(|(_, (name, _))| name)
             .filter(|name| self.read.contains(&digest(name)))
     }
 
@@ -230,22 +234,19 @@ impl Pending {
             let [Computed { edit, base, update }, ..] = rest else {
                 continue;
             };
-            let Some((name, value)) = self.edits.get_mut(*edit) else {
+            let Some((name, value)) = self.edits.at(*edit) else {
                 continue;
             };
             let follows = earlier.iter().any(|computed| computed.edit == *edit);
-            *value = Some(match base {
+            let value = match base {
                 Base::Own(own) => update(own.as_deref())?,
-                Base::Before if follows => update(value.as_deref())?,
+                Base::Before if follows => update(value)?,
                 Base::Before if self.clear => update(None)?,
                 Base::Before => update(fields.get(name))?,
-            });
+            };
+            self.edits.replace(*edit, value);
         }
         Ok(())
-    }
-
-    fn place(&self, name: &str) -> Option<usize> {
-        self.edits.iter().position(|(edited, _)| edited == name)
     }
 
     fn is_computed(&self, edit: usize) -> bool {
@@ -277,7 +278,7 @@ mod tests {
     fn increment(pending: &mut Pending, name: &'static str, on: Option<&str>) {
         let mut update: Update = Box::new(|value| {
             let number: u64 = value.unwrap_or("0").parse().unwrap();
-            Ok((number + 1).to_string())
+            Ok((number + 1).to_string().into())
         });
         let value = update(on).unwrap();
         pending.update(name.into(), update, value);
@@ -382,6 +383,6 @@ mod tests {
         set(&mut pending, "b", "2");
         pending.put_back(earlier);
         assert_eq!(pending.edits().count(), 2);
-        assert!(matches!(pending.view("b"), View::Own(Some(value)) if value == "2"));
+        assert!(matches!(pending.view("b"), View::Own(Some("2"))));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::pending::Pending;
+use super::pending::{Pending, View};
 use crate::{
     Error, Loaded, Record, SessionId, Timestamp, Token, UserId,
     commit::{Facts, Plan, plan},
@@ -96,6 +96,21 @@ impl State {
     /// The state of a handle that was opened outside a request.
     pub(crate) fn detached(live: Live) -> Self {
         Self { lookup: Lookup::Done, live: Some(live), phase: Phase::Detached, ..Self::default() }
+    }
+
+    /// What the request sees in a field.
+    pub(super) fn json(&self, name: &str) -> Option<&str> {
+        match self.pending.view(name) {
+            View::Own(json) => json,
+            View::Stored => self.live.as_ref()?.record.fields.get(name),
+        }
+    }
+
+    /// Notes that the request reads a field, if it is one of the record's.
+    pub(super) fn note_read(&mut self, name: &str) {
+        if !self.pending.writes(name) {
+            self.pending.note_read(name);
+        }
     }
 
     /// Whether anything was written that is not committed.

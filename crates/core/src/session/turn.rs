@@ -1,10 +1,8 @@
 //! Who of a request's handles asks the store: [`Turn`].
 
-use std::{
-    ops::Deref,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::ops::Deref;
 
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::state::State;
@@ -16,9 +14,13 @@ use super::state::State;
 /// handle, which takes it for the price of the state's lock that it needs anyway.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    state: Mutex<State>,
+    /// There once a handle has asked for it: most of a page's requests never do.
+    state: Mutex<Option<State>>,
     freed: Notify,
 }
+
+/// A request's state while it is locked.
+pub(crate) type StateGuard<'a> = MappedMutexGuard<'a, State>;
 
 /// The turn, until it is dropped. It is one of the turns of a request, or of what has them.
 #[derive(Debug)]
@@ -29,19 +31,19 @@ pub(crate) struct Turn<D: Deref<Target: AsRef<Turns>>> {
 
 impl Turns {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), freed: Notify::new() }
+        Self { state: Mutex::new(Some(state)), freed: Notify::new() }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> StateGuard<'_> {
+        MutexGuard::map(self.state.lock(), Option::get_or_insert_default)
     }
 
-    pub(super) fn state_mut(&mut self) -> &mut State {
-        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state_mut(&mut self) -> Option<&mut State> {
+        self.state.get_mut().as_mut()
     }
 
     /// Takes the turn of a state that is not busy.
-    pub(super) fn take_turn<'a>(&'a self, mut state: MutexGuard<'a, State>) -> Turn<&'a Self> {
+    pub(super) fn take_turn<'a>(&'a self, mut state: StateGuard<'a>) -> Turn<&'a Self> {
         state.busy = true;
         drop(state);
         Turn { turns: self, has_ended: false }
@@ -86,7 +88,7 @@ impl AsRef<Self> for Turns {
 
 impl<D: Deref<Target: AsRef<Turns>>> Turn<D> {
     /// Gives the turn back, and the state for a last word.
-    pub(crate) fn end(&mut self) -> MutexGuard<'_, State> {
+    pub(crate) fn end(&mut self) -> StateGuard<'_> {
         self.has_ended = true;
         let turns = (*self.turns).as_ref();
         let mut state = turns.state();
