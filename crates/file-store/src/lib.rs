@@ -49,6 +49,8 @@
 mod bound;
 mod builder;
 mod check;
+#[cfg(test)]
+mod crash;
 mod error;
 mod files;
 mod format;
