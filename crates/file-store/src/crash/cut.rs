@@ -32,7 +32,7 @@ pub(super) fn after_cut(log: &[Operation]) -> HashSet<Tree> {
                 }
                 match writes.iter().position(|write| *write == place) {
                     Some(write) => {
-                        apply_torn(&mut tree, operation, fates / 3_usize.pow(write as u32) % 3)
+                        apply_torn(&mut tree, operation, fates / 3_usize.pow(write as u32) % 3);
                     }
                     None => tree.apply(operation),
                 }
@@ -58,11 +58,10 @@ fn apply_torn(tree: &mut Tree, operation: &Operation, fate: usize) {
 fn unsynced(
     log: &[Operation],
     counts: fn(&Operation) -> bool,
-    is_synced: fn(&Operation, &[Operation]) -> bool,
+    is_synced: fn(&[Operation], usize) -> bool,
 ) -> Vec<usize> {
-    let counting = log.iter().enumerate().filter(|(_, operation)| counts(operation));
-    let unsynced = counting.filter(|(place, operation)| !is_synced(operation, &log[place + 1..]));
-    unsynced.map(|(place, _)| place).collect()
+    let places = 0..log.len();
+    places.filter(|place| counts(&log[*place]) && !is_synced(log, *place)).collect()
 }
 
 fn last(places: &[usize], count: usize) -> Vec<usize> {
@@ -109,19 +108,31 @@ fn is_write(operation: &Operation) -> bool {
     matches!(operation, Operation::Write { .. } | Operation::Truncate { .. })
 }
 
-fn is_name_synced(operation: &Operation, later: &[Operation]) -> bool {
+fn is_name_synced(log: &[Operation], place: usize) -> bool {
     // A rename has come to its end where it leads to.
-    let folder = names_of(operation).last().map(|name| parent(name));
-    later
-        .iter()
-        .any(|later| matches!(later, Operation::SyncFolder { path } if Some(&**path) == folder))
-}
-
-fn is_write_synced(operation: &Operation, later: &[Operation]) -> bool {
-    let (Operation::Write { node, .. } | Operation::Truncate { node, .. }) = operation else {
+    let Some(name) = names_of(&log[place]).pop() else {
         return true;
     };
-    later
-        .iter()
-        .any(|later| matches!(later, Operation::SyncFile { node: synced } if synced == node))
+    let is_synced = |folder: &str, since: usize| {
+        let is_sync =
+            |later: &Operation| matches!(later, Operation::SyncFolder { path } if path == folder);
+        log[since..].iter().any(is_sync)
+    };
+    // A name is no more durable than the folders that it lies in.
+    let mut above = log.iter().enumerate().filter_map(|(made, operation)| match operation {
+        Operation::MakeFolder { path } if name.starts_with(&format!("{path}/")) => {
+            Some((path, made))
+        }
+        _ => None,
+    });
+    is_synced(parent(name), place) && above.all(|(path, made)| is_synced(parent(path), made))
+}
+
+fn is_write_synced(log: &[Operation], place: usize) -> bool {
+    let (Operation::Write { node, .. } | Operation::Truncate { node, .. }) = &log[place] else {
+        return true;
+    };
+    let is_sync =
+        |later: &Operation| matches!(later, Operation::SyncFile { node: synced } if synced == node);
+    log[place..].iter().any(is_sync)
 }
