@@ -52,6 +52,8 @@ mod check;
 #[cfg(test)]
 mod crash;
 mod error;
+#[cfg(test)]
+mod faults;
 mod files;
 mod format;
 mod keep;
