@@ -54,6 +54,16 @@ pub(crate) fn shard_lock(shard: u8) -> String {
     format!("{LOCKS}/{shard:02x}")
 }
 
+fn user_lock(shard: u8) -> String {
+    format!("{LOCKS}/user-{shard:02x}")
+}
+
+/// All lock files, but for that of opening.
+pub(crate) fn all_locks() -> impl Iterator<Item = String> {
+    let both = |shard| [shard_lock(shard), user_lock(shard)];
+    (0..SHARDS).flat_map(both).chain([SWEEP_LOCK.to_owned()])
+}
+
 /// Where a shard writes. One name is enough, since its lock is held meanwhile.
 pub(crate) fn temporary(shard: u8) -> String {
     format!("{TEMPORARY}/{shard:02x}")
@@ -124,7 +134,7 @@ impl UserKey {
     }
 
     pub(crate) fn lock(self) -> String {
-        format!("{LOCKS}/user-{:02x}", self.shard())
+        user_lock(self.shard())
     }
 
     pub(crate) fn folder(self) -> String {

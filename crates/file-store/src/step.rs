@@ -2,6 +2,7 @@
 
 use std::{io, sync::atomic::Ordering::Relaxed, time::Duration};
 
+use rustix::io::Errno;
 use tower_keep_core::{Record, SessionId, StoreError, StoreErrorKind, Timestamp};
 
 use crate::{
@@ -11,8 +12,8 @@ use crate::{
     format::{self, Entry, MAX_FILE, Unreadable},
     keep::Keep,
     layout::{
-        DAMAGED, LOCKS, MARK, OPENING_LOCK, OWN, Shards, TEMPORARY, USERS, UserKey, folder_of,
-        join, parent, parse_folder, session, shard_lock, shard_of, temporary,
+        DAMAGED, LOCKS, MARK, OPENING_LOCK, OWN, Shards, TEMPORARY, USERS, UserKey, all_locks,
+        folder_of, join, parent, parse_folder, session, shard_lock, shard_of, temporary,
     },
 };
 
@@ -69,6 +70,7 @@ impl<'a> Step<'a> {
             Some(fan_out) => fan_out,
             None => {
                 let fan_out = chosen.unwrap_or(self.keep.fan_out);
+                self.make_locks()?;
                 self.write_mark(fan_out)?;
                 fan_out
             }
@@ -94,8 +96,7 @@ impl<'a> Step<'a> {
         if device == self.keep.device.load(Relaxed) {
             return Ok(());
         }
-        let error = io::Error::from(io::ErrorKind::NotFound);
-        Err(self.trouble("find the mark of the store", MARK, error))
+        Err(self.trouble("find the mark of the store,", MARK, Errno::NOENT.into()))
     }
 
     /// Locks shards, the lower ones first.
@@ -360,6 +361,19 @@ impl<'a> Step<'a> {
 
     pub(crate) fn trouble(&self, action: &'static str, path: &str, error: io::Error) -> StoreError {
         trouble(action, &self.keep.directory.join(path), error)
+    }
+
+    /// Makes the lock files, so that a purge needs no room on a disk that is full.
+    fn make_locks(&self) -> Result<(), StoreError> {
+        for path in all_locks() {
+            match self.root.write_new(&path, b"", false) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(self.trouble("make", &path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn read_mark(&self) -> Result<Option<u8>, StoreError> {

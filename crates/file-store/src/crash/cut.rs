@@ -6,7 +6,7 @@ use super::disk::{Operation, Tree};
 use crate::layout::parent;
 
 /// So many of the last unsynced names are lost in every combination; earlier ones are there.
-const LAST_NAMES: usize = 9;
+const LAST_NAMES: usize = 7;
 /// So many of the last unsynced writes are lost or torn in every combination.
 const LAST_WRITES: usize = 3;
 

@@ -226,8 +226,12 @@ impl Root for Disk {
 
     fn list(&self, path: &str) -> io::Result<Vec<OsString>> {
         let state = self.state();
-        let all = state.tree.folders.iter().chain(state.tree.names.keys());
-        let within = all.filter(|name| !name.is_empty() && parent(name) == path);
+        let start = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let folders = state.tree.folders.range(start.clone()..);
+        let names = state.tree.names.range(start.clone()..).map(|(name, _)| name);
+        let below = |name: &&String| name.starts_with(&start);
+        let all = folders.take_while(below).chain(names.take_while(below));
+        let within = all.filter(|name| parent(name) == path);
         Ok(within.map(|name| name.rsplit_once('/').map_or(&**name, |it| it.1).into()).collect())
     }
 

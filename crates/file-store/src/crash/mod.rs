@@ -218,19 +218,21 @@ fn whole_life() -> Vec<Move> {
 #[tokio::test]
 async fn full_durability_loses_nothing_that_was_acknowledged() {
     let disks = cut_everywhere(&whole_life(), Durability::Full).await;
+    println!("{disks} disks");
     assert!(disks > 200, "{disks}");
 }
 
 #[tokio::test]
 async fn file_durability_leaves_a_state_that_was_and_undoes_no_end() {
     let disks = cut_everywhere(&whole_life(), Durability::File).await;
+    println!("{disks} disks");
     assert!(disks > 200, "{disks}");
 }
 
 /// Sessions may be lost and damaged then, but never another's, and never a mixture.
 #[tokio::test]
 async fn without_durability_a_session_is_as_it_was_at_some_time_or_absent() {
-    let recorded = record(&whole_life(), Durability::None).await;
+    let recorded = record(&whole_life()[..7], Durability::None).await;
     let log = recorded.disk.log();
     for cut in recorded.seen[0].0..=log.len() {
         for tree in after_cut(&log[..cut]) {

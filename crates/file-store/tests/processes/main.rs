@@ -1,7 +1,7 @@
 //! Several processes on one directory, some of which are killed while they write.
 //!
 //! The processes are this test binary again, told by its environment to be a worker.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may")]
 
 mod kill;
 mod together;
