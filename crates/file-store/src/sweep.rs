@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tower_keep_core::{SessionId, StoreError, Swept, Timestamp};
+use tower_keep_core::{SessionId, StoreError, StoreErrorKind, Swept, Timestamp};
 
 use crate::{
     format::{self, BODY},
@@ -174,11 +174,15 @@ impl Step<'_> {
 
     /// Whether a session is this user's, live or not. Hold its shard for an answer that lasts.
     pub(crate) fn is_owned(&self, key: UserKey, id: &SessionId) -> Result<bool, StoreError> {
-        Ok(match self.find(id, self.keep.now())? {
-            State::Live(entry) | State::Expired(entry) => UserKey::of(&entry.record) == Some(key),
-            State::Missing => false,
-            // Whoever reads it next decides.
-            State::Damaged(_) => true,
+        Ok(match self.find(id, self.keep.now()) {
+            Ok(State::Live(entry) | State::Expired(entry)) => {
+                UserKey::of(&entry.record) == Some(key)
+            }
+            Ok(State::Missing) => false,
+            // Whoever reads it next decides, a later release perhaps.
+            Ok(State::Damaged(_)) => true,
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => true,
+            Err(error) => return Err(error),
         })
     }
 }

@@ -1,4 +1,5 @@
 //! The race suite on the stores that need no server.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod directory;
 
