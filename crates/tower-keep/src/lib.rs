@@ -25,6 +25,7 @@
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `tonic` | [`Error`] as a `tonic::Status` |
 //! | `memory` | [`MemoryStore`] |
+//! | `purge` | [`purge`]: sessions ended at startup and by the clock, copied to another store |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `conformance` | the suite for authors of stores |
 //!
@@ -35,6 +36,9 @@ pub use tower_keep_connect::{ConnectError, ConnectErrorKind, connect};
 pub use tower_keep_core::*;
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
+#[cfg(feature = "purge")]
+#[doc(inline)]
+pub use tower_keep_purge as purge;
 
 /// The code of the README, so that it compiles.
 #[cfg(all(doctest, feature = "axum", feature = "memory"))]
