@@ -24,3 +24,8 @@ pub use settings::SessionSettings;
 pub use size::Size;
 pub use startup::{on_startup, on_startup_with};
 pub use sweeper::{SweepRun, Sweeper, SweeperBuilder, SweeperReport};
+
+/// The code of the README, so that it compiles.
+#[cfg(all(doctest, feature = "command"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
