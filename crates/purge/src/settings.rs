@@ -8,6 +8,8 @@ use std::{
 };
 
 use tower_keep_core::{Lifetime, SessionLayerBuilder};
+#[cfg(feature = "file")]
+use tower_keep_file_store::{FileStore, FileStoreBuilder};
 
 use crate::{SettingError, environment};
 
@@ -113,6 +115,25 @@ impl SessionSettings {
     #[must_use]
     pub fn lifetime(&self) -> Option<Lifetime> {
         self.lifetime
+    }
+
+    /// A file store in the session directory, with the limit of files that the environment says; what
+    /// else can be set of it is left to the caller.
+    ///
+    /// ```
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tower_keep_purge::SessionSettings;
+    ///
+    /// let store = SessionSettings::from_env()?.file_store().open().await?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "file")]
+    pub fn file_store(&self) -> FileStoreBuilder {
+        let store = FileStore::builder(&self.directory);
+        match self.max_files {
+            Some(files) => store.max_files(files.get()),
+            None => store,
+        }
     }
 
     /// Gives a layer the lifetime and the kind of cookie that the environment says, and leaves it as

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `tonic` | [`Error`] as a `tonic::Status` |
+//! | `file` | [`FileStore`], with its [`Durability`] |
 //! | `memory` | [`MemoryStore`] |
 //! | `purge` | [`purge`]: sessions ended at startup and by the clock, copied to another store |
 //! | `metrics` | counters through the `metrics` facade |
@@ -34,6 +35,8 @@
 
 pub use tower_keep_connect::{ConnectError, ConnectErrorKind, connect};
 pub use tower_keep_core::*;
+#[cfg(feature = "file")]
+pub use tower_keep_file_store::{Durability, FileStore};
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
 #[cfg(feature = "purge")]
