@@ -98,8 +98,11 @@ fn tell(failure: &Failure, output: &mut Output) -> Exit {
         for cause in &failure.causes {
             text.push_str(&format!("  because: {}\n", text::printable_json(cause)));
         }
-        for (name, done) in &failure.done {
-            text.push_str(&format!("  before that: {name} {done}\n"));
+        let done =
+            failure.done.iter().map(|(name, done)| format!("{} {done}", name.replace('_', " ")));
+        let done: Vec<String> = done.collect();
+        if !done.is_empty() {
+            text.push_str(&format!("  so far: {}\n", done.join(", ")));
         }
         // A closed error stream leaves the exit code.
         let _ = std::io::stderr().write_all(text.as_bytes());
