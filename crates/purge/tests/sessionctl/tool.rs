@@ -95,6 +95,17 @@ impl Tool {
         self.store().await.load(&id(number)).await.unwrap().is_some()
     }
 
+    /// How many session files there are.
+    pub(crate) fn files(&self) -> u64 {
+        let folders = std::fs::read_dir(&self.directory).unwrap();
+        let folders = folders.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        let is_hidden = |path: &PathBuf| path.file_name().unwrap().as_encoded_bytes()[0] == b'.';
+        let folders = folders.filter(|path| !is_hidden(path));
+        folders
+            .map(|path| std::fs::read_dir(path).map_or(0, |entries| entries.count() as u64))
+            .sum()
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bare(arguments);
         command.env("SESSION_STORE", &self.url);
