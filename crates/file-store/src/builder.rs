@@ -25,7 +25,7 @@ pub enum Durability {
     ///
     /// After a power cut the last changes and new sessions may be undone, as far as the file system
     /// had not written their names. Ends hold: what was deleted or rotated away stays dead, since
-    /// these steps sync the folder too, and so does a new session of a user.
+    /// these steps sync the folder too.
     #[default]
     File,
     /// The folder is synced too, and so is a touch: after a power cut everything that was

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A touch overwrites the older of the two lines of times: one that is torn by a power cut, or that a
-//! reader meets half written, has a wrong checksum, and the other counts. What follows the record is
+//! reader meets half written, has a wrong checksum, and the other counts, or, if both are torn, what the
+//! record itself says. What follows the record is
 //! the same again for the id that a rotation comes from; after the rotation it is cut off.
 
 use tower_keep_core::{Record, SessionId, StoreError, StoreErrorKind, Timestamp};
@@ -29,6 +30,9 @@ const TIMES: usize = 70;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) record: Record,
+    /// Whether neither line of times was whole, so that those in the record count. A power cut after
+    /// two touches can do that, or a reader meets both half written.
+    pub(crate) is_torn: bool,
     /// Where the next times are to be written, and their number.
     next: (usize, u32),
 }
@@ -81,11 +85,20 @@ pub(crate) fn decode(id: &SessionId, file: &[u8]) -> Result<Entry, Unreadable> {
         }
         let mut record = Record::decode(id, body)
             .map_err(|_| Unreadable::Damaged("its record is of no known form"))?;
-        let times = Times::of(id, section)?;
+        let times = Times::of(id, section);
+        let is_torn = times.is_none();
+        // Those in the record are of its last change, and whole as it is.
+        let times = times.unwrap_or(Times {
+            number: 0,
+            last_active: record.last_active,
+            expires_at: record.expires_at,
+            is_second: true,
+        });
         record.last_active = times.last_active;
         record.expires_at = times.expires_at;
-        let next = (start + HEAD + TIMES * usize::from(!times.is_second), times.number + 1);
-        return Ok(Entry { record, next });
+        let line = usize::from(!times.is_second);
+        let next = (start + HEAD + TIMES * line, times.number.wrapping_add(1));
+        return Ok(Entry { record, is_torn, next });
     }
     Err(Unreadable::Damaged("it is the file of another session"))
 }
@@ -93,7 +106,7 @@ pub(crate) fn decode(id: &SessionId, file: &[u8]) -> Result<Entry, Unreadable> {
 /// When a session expires, from the first [`BODY`] bytes of its file; `None` if the whole is needed.
 pub(crate) fn peek(id: &SessionId, start: &[u8]) -> Option<Timestamp> {
     let head = head(start).ok().filter(|head| head.id == *id);
-    head.and_then(|_| Times::of(id, start).ok()).map(|times| times.expires_at)
+    head.and_then(|_| Times::of(id, start)).map(|times| times.expires_at)
 }
 
 /// Whether a file that begins like this is one of the store's. One that was lost in a power cut may
@@ -142,14 +155,14 @@ struct Times {
 
 impl Times {
     /// The later of the two lines that are whole.
-    fn of(id: &SessionId, section: &[u8]) -> Result<Self, Unreadable> {
+    fn of(id: &SessionId, section: &[u8]) -> Option<Self> {
         let read = |second: bool| {
             let at = HEAD + TIMES * usize::from(second);
             let line = section.get(at..at + TIMES)?;
             Some(Self { is_second: second, ..Self::parse(id, str::from_utf8(line).ok()?)? })
         };
         let lines = [read(false), read(true)].into_iter().flatten();
-        lines.max_by_key(|times| times.number).ok_or(Unreadable::Damaged("its times are not whole"))
+        lines.max_by_key(|times| times.number)
     }
 
     fn parse(id: &SessionId, line: &str) -> Option<Self> {
@@ -238,6 +251,19 @@ mod tests {
             assert_eq!(decode(&ID, &file).unwrap().record, touched);
             before = touched;
         }
+    }
+
+    #[test]
+    fn two_torn_touches_leave_the_times_of_the_last_change() {
+        let mut file = encode(&ID, &record()).unwrap();
+        file[HEAD + 20] ^= 1;
+        file[HEAD + TIMES + 20] ^= 1;
+        let entry = decode(&ID, &file).unwrap();
+        assert!(entry.is_torn && entry.record == record());
+        let touched = record().touched(Lifetime::default(), Timestamp::from_millis(9_000));
+        let (at, line) = touch(&ID, &entry, &touched);
+        file[at as usize..at as usize + TIMES].copy_from_slice(line.as_bytes());
+        assert_eq!(decode(&ID, &file).unwrap().record, touched);
     }
 
     #[test]

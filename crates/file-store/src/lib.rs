@@ -49,7 +49,11 @@
 mod bound;
 mod builder;
 mod check;
+#[cfg(test)]
+mod crash;
 mod error;
+#[cfg(test)]
+mod faults;
 mod files;
 mod format;
 mod keep;

@@ -1,6 +1,6 @@
 //! Removes expired sessions, and what writes left behind, step by step.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tower_keep_core::{SessionId, StoreError, Swept, Timestamp};
 
@@ -41,23 +41,21 @@ impl Keep {
             let due = pass.look(step, limit)?;
             Ok(Some((lock, pass, due)))
         });
-        let Some((lock, mut pass, due)) = looked.await? else {
+        let Some((lock, pass, Due { ids, more })) = looked.await? else {
             return Ok(Swept::Busy);
         };
         let mut sessions = 0;
-        for of_shard in due.chunk_by(|one, next| shard_of(one) == shard_of(next)) {
+        for of_shard in ids.chunk_by(|one, next| shard_of(one) == shard_of(next)) {
             let ids = of_shard.to_vec();
             let removed = self.write(Shards::of(ids.iter().copied()), move |step| {
                 ids.iter().try_fold(0, |count, id| Ok(count + u64::from(step.expire(id)?)))
             });
             sessions += removed.await?;
         }
-        let more = pass.is_under_way;
         if !more {
             self.tidy().await?;
         }
-        pass.is_under_way = more;
-        drop(lock);
+        drop((lock, pass));
         Ok(Swept::Removed { sessions, more })
     }
 
@@ -82,34 +80,53 @@ impl Keep {
     }
 }
 
+/// What a step of a sweep found.
+struct Due {
+    ids: Vec<SessionId>,
+    /// Whether there may be more.
+    more: bool,
+}
+
 impl Pass {
     /// The next sessions that seem to have expired.
-    fn look(&mut self, step: &Step<'_>, limit: usize) -> Result<Vec<SessionId>, StoreError> {
+    ///
+    /// Nothing is left only where the files were looked at from the first to the last in this step,
+    /// or, in a store of too many files for that, where a pass has come to its end.
+    fn look(&mut self, step: &Step<'_>, limit: usize) -> Result<Due, StoreError> {
         let now = step.keep.now();
-        if !self.is_under_way {
-            self.folders = step.folders()?;
-            self.folders.reverse();
-            self.ids.clear();
-            self.is_under_way = true;
-        }
-        let mut due = Vec::new();
+        let mut due = BTreeSet::new();
         let mut looks = limit.saturating_add(SPARE_LOOKS);
-        while due.len() < limit && looks > 0 {
-            let Some(id) = self.ids.pop() else {
-                let Some(folder) = self.folders.pop() else {
-                    break;
-                };
-                self.ids = step.sessions_in(&folder)?;
-                looks -= 1;
-                continue;
-            };
-            looks -= 1;
-            if step.expires_at(&id)?.is_some_and(|at| at <= now) {
-                due.push(id);
+        let (mut began_here, mut ended_here) = (false, false);
+        let more = loop {
+            if due.len() >= limit {
+                break !(began_here && self.is_over());
             }
-        }
-        self.is_under_way = !(self.ids.is_empty() && self.folders.is_empty());
-        Ok(due)
+            if looks == 0 {
+                break !ended_here;
+            }
+            looks -= 1;
+            if let Some(id) = self.ids.pop() {
+                if step.expires_at(&id)?.is_some_and(|at| at <= now) {
+                    due.insert(id);
+                }
+            } else if let Some(folder) = self.folders.pop() {
+                self.ids = step.sessions_in(&folder)?;
+            } else if began_here {
+                break false;
+            } else {
+                ended_here = self.is_under_way;
+                began_here = true;
+                self.is_under_way = true;
+                self.folders = step.folders()?;
+                self.folders.reverse();
+            }
+        };
+        self.is_under_way = !self.is_over();
+        Ok(Due { ids: due.into_iter().collect(), more })
+    }
+
+    fn is_over(&self) -> bool {
+        self.ids.is_empty() && self.folders.is_empty()
     }
 }
 

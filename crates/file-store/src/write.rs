@@ -24,6 +24,7 @@ impl Keep {
             .read(move |step| {
                 let at = step.keep.now();
                 Ok(match step.find(&id, at)? {
+                    State::Live(entry) | State::Expired(entry) if entry.is_torn => None,
                     State::Live(entry) => Some(Some(loaded(entry.record, at))),
                     State::Expired(_) => Some(None),
                     State::Missing => step.confirm().map(|()| Some(None))?,

@@ -1,6 +1,8 @@
 //! The store contract, kept by the store in files.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod turns;
+
 use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
@@ -9,6 +11,7 @@ use tower_keep_core::{
     conformance::{Capability, Harness},
 };
 use tower_keep_file_store::{Durability, FileStore};
+use turns::Turns;
 
 struct Files {
     place: TempDir,
@@ -43,14 +46,37 @@ impl Harness for Files {
     }
 }
 
-mod fanned_out {
+mod alone {
     use super::*;
 
     tower_keep_core::store_conformance!(Files::new(1));
 }
 
-mod flat {
+/// As several processes that take turns, since each has opened the directory for itself.
+mod several {
     use super::*;
 
-    tower_keep_core::store_conformance!(Files::new(0));
+    struct Several(Files);
+
+    impl Harness for Several {
+        type Store = Turns;
+
+        async fn open(&self) -> Turns {
+            let mut stores = Vec::new();
+            for _ in 0..4 {
+                stores.push(self.0.open().await);
+            }
+            Turns::new(stores)
+        }
+
+        async fn advance(&self, by: Duration) {
+            self.0.advance(by).await;
+        }
+
+        fn capabilities(&self) -> &[Capability] {
+            self.0.capabilities()
+        }
+    }
+
+    tower_keep_core::store_conformance!(Several(Files::new(0)));
 }
