@@ -216,6 +216,18 @@ async fn a_source_that_is_never_still_is_not_settled() {
 }
 
 #[tokio::test]
+async fn clocks_that_disagree_are_found_before_anybody_is_logged_out() {
+    let mut pair = Pair::of(5).await;
+    let clock = Arc::new(TestClock::default());
+    clock.advance(2 * IDLE);
+    pair.to = memory_with(&clock);
+    let copied = pair.copy().await;
+    assert!(!copied.is_settled());
+    assert_eq!((copied.failed, copied.ended_there, pair.to.sessions()), (5, 0, 0));
+    assert!(copied.failures.iter().all(|(_, kind)| *kind == StoreErrorKind::Misconfigured));
+}
+
+#[tokio::test]
 async fn a_dry_run_writes_nothing() {
     let mut pair = Pair::of(30).await;
     let mut settings = CopySettings::default();

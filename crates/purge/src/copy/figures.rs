@@ -28,7 +28,8 @@ pub struct Copied {
     pub ended_there: u64,
     /// How many of the last pass could not be copied.
     pub failed: u64,
-    /// The first hundred of those, and what kind of trouble each has.
+    /// The first hundred of those, and what kind of trouble each has;
+    /// [`Misconfigured`](StoreErrorKind::Misconfigured) where it has long expired by the target's clock.
     pub failures: Vec<(SessionId, StoreErrorKind)>,
     /// What the last pass had to do.
     changes: u64,

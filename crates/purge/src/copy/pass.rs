@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tower_keep_core::{Applied, Created, Listed, Record, SessionId, Store, Touch, Touched};
+use tower_keep_core::{
+    Applied, Created, Listed, Receipt, Record, SessionId, Store, StoreErrorKind, Touch, Touched,
+};
 
 use super::{
     Copied, CopyError, CopySettings, Journal,
@@ -82,15 +84,15 @@ impl<F: Store + ?Sized, T: Store + ?Sized> Pass<'_, F, T> {
     }
 
     fn note(&mut self, done: Vec<(SessionId, Result<Done, Trouble>)>) -> Result<(), CopyError> {
-        let pass = self.copied.passes;
+        let (pass, dry_run) = (self.copied.passes, self.settings.dry_run);
         let mut failed = None;
         for (id, done) in done {
             let outcome = match done {
-                Ok((outcome, Some(known))) => {
+                Ok((outcome, Some(known))) if !dry_run => {
                     self.journal.note(id, known, pass);
                     outcome
                 }
-                Ok((outcome, None)) => {
+                Ok((outcome, _)) => {
                     self.journal.see(&id, pass);
                     outcome
                 }
@@ -101,7 +103,7 @@ impl<F: Store + ?Sized, T: Store + ?Sized> Pass<'_, F, T> {
                     continue;
                 }
             };
-            if matches!(outcome, Outcome::Over | Outcome::Ended) {
+            if !dry_run && matches!(outcome, Outcome::Over | Outcome::Ended) {
                 self.journal.forget(&id);
             }
             self.copied.add(id, outcome);
@@ -121,7 +123,7 @@ async fn copy_one<F: Store + ?Sized, T: Store + ?Sized>(
     // What this copy never brought there is most likely not there.
     if known.is_none() && !dry_run {
         match reach.import(id, here).await? {
-            Created::Created(_) => return Ok((Outcome::Imported, Some(Known::of(here)))),
+            Created::Created(receipt) => return Ok(imported(here, &receipt)),
             Created::Taken | Created::OverLimit => {}
         }
     }
@@ -149,6 +151,18 @@ async fn copy_one<F: Store + ?Sized, T: Store + ?Sized>(
     }
 }
 
+/// What became of a session that the target took. It keeps none that has expired by its own clock:
+/// where that is not a matter of moments, the two clocks disagree, and somebody would be logged out.
+fn imported(here: &Record, receipt: &Receipt) -> Done {
+    if !here.is_expired(receipt.at) {
+        (Outcome::Imported, Some(Known::of(here)))
+    } else if here.expires_at + CLOCKS_DIFFER_BY > receipt.at {
+        (Outcome::Over, None)
+    } else {
+        (Outcome::Failed(StoreErrorKind::Misconfigured), None)
+    }
+}
+
 /// Imports a session that the target lacks, unless it ended there after it was copied.
 async fn bring_back<F: Store + ?Sized, T: Store + ?Sized>(
     reach: &Reach<'_, F, T>,
@@ -166,7 +180,7 @@ async fn bring_back<F: Store + ?Sized, T: Store + ?Sized>(
         return Ok((Outcome::Imported, None));
     }
     Ok(match reach.import(id, &here.record).await? {
-        Created::Created(_) => (Outcome::Imported, Some(Known::of(&here.record))),
+        Created::Created(receipt) => imported(&here.record, &receipt),
         Created::Taken | Created::OverLimit => (Outcome::Contended, None),
     })
 }

@@ -21,7 +21,10 @@ fn signal(child: &Child, name: &str) {
 #[tokio::test]
 async fn copy_takes_everything_and_says_so() {
     let (from, to) = (Tool::with(250).await, Tool::empty().await);
-    let json = from.run(&["copy", "--to", &to.url, "--dry-run", "--json"]).assert(0).json();
+    let journal = from.path("journal");
+    let dry = ["copy", "--to", &to.url, "--dry-run", "--json", "--journal"];
+    let json = from.run(&[&dry[..], &[&journal.display().to_string()]].concat()).assert(0).json();
+    assert!(!journal.exists());
     assert_eq!((&json["copied"], &json["complete"]), (&250.into(), &false.into()));
     assert_eq!(to.run(&["stats", "--json"]).json()["live"], 0);
     let ran = from.run(&["copy", "--to", &to.url]).assert(0);

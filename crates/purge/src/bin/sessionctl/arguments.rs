@@ -18,7 +18,8 @@ Examples:
 Every command but `completions` needs to know the store. Set SESSION_STORE
 to leave --store out, and to keep a password in a URL out of the list of
 processes. A layer is named as its cookie is unless told otherwise; `list`
-shows the names, and SESSION_LAYER stands for --layer.
+shows the names, and SESSION_LAYER stands for --layer. Run it as the user of
+the application, so that files which it makes can be read by both.
 
 Exit codes:
   0    done

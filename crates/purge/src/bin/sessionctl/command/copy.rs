@@ -26,8 +26,11 @@ pub(crate) async fn copy(
     settings.passes = copy.passes.get();
     settings.store_timeout = timeout;
     settings.dry_run = copy.dry_run.dry_run;
-    let mut journal =
-        copy.journal.as_ref().map_or_else(|| Ok(Journal::in_memory()), Journal::open)?;
+    let mut journal = match &copy.journal {
+        // A dry run makes no file.
+        Some(path) if !settings.dry_run || path.exists() => Journal::open(path)?,
+        _ => Journal::in_memory(),
+    };
     let progress = Progress::new(Some(from.stats(None).await?.active));
     // What was done is told too where it fails or is interrupted.
     let so_far = RefCell::new(Copied::default());
