@@ -137,6 +137,22 @@ async fn a_touch_at_the_source_moves_the_deadline_at_the_target() {
 }
 
 #[tokio::test]
+async fn a_field_and_a_user_that_changed_at_the_source_change_at_the_target() {
+    let mut pair = Pair::of(2).await;
+    pair.copy().await;
+    let record = load(&pair.from, 1).await.unwrap();
+    let mut change = Change::new(&record, LIFETIME);
+    change.edits.extend([("big".into(), None), ("new".into(), Some("true".into()))]);
+    change.user = Some("eve".into());
+    change.remember = Some(true);
+    pair.from.apply(&id(1), &change).await.unwrap();
+    let copied = pair.copy().await;
+    assert!(copied.is_settled());
+    assert_eq!(copied.updated, 1);
+    assert_eq!(load(&pair.from, 1).await, load(&pair.to, 1).await);
+}
+
+#[tokio::test]
 async fn what_was_used_at_the_target_stays_as_it_is() {
     let mut pair = Pair::of(3).await;
     pair.copy().await;
