@@ -46,12 +46,12 @@ async fn copy_takes_everything_and_says_so() {
 /// Kills a copy at many places; the last run must find everything right.
 #[tokio::test]
 async fn a_killed_copy_is_resumed() {
-    let sessions = rounds(400, 5_000) as u64;
+    let sessions = rounds(400, 2_000) as u64;
     let (from, to) = (Tool::with(sessions).await, Tool::empty().await);
     let journal = from.path("journal").display().to_string();
     let arguments = ["copy", "--to", &to.url, "--journal", &journal, "--json"];
     let mut killed_within = 0;
-    let step = sessions / rounds(12, 100) as u64;
+    let step = sessions / rounds(12, 40) as u64;
     for kill in 0_u64.. {
         let mut copy = from.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
         // Somewhere in what it has to do, whatever the machine's load.
