@@ -26,6 +26,7 @@
 //! | `tonic` | [`Error`] as a `tonic::Status` |
 //! | `file` | [`FileStore`], with its [`Durability`] |
 //! | `memory` | [`MemoryStore`] |
+//! | `purge` | [`purge`]: sessions ended at startup and by the clock, copied to another store |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `conformance` | the suite for authors of stores |
 //!
@@ -38,6 +39,9 @@ pub use tower_keep_core::*;
 pub use tower_keep_file_store::{Durability, FileStore};
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
+#[cfg(feature = "purge")]
+#[doc(inline)]
+pub use tower_keep_purge as purge;
 
 /// The code of the README, so that it compiles.
 #[cfg(all(doctest, feature = "axum", feature = "memory"))]

@@ -19,7 +19,8 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-const NAMES: [&str; 6] = ["counter", "grpc", "hyper", "login", "typed", "websocket"];
+const NAMES: [&str; 7] =
+    ["counter", "grpc", "hyper", "login", "purge-on-startup", "typed", "websocket"];
 
 /// The programs of the examples, by name.
 static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
@@ -51,12 +52,13 @@ struct Example {
 
 impl Example {
     async fn start(name: &str) -> Self {
-        let program = tokio::task::spawn_blocking(|| &*PROGRAMS).await.unwrap();
-        let program = &program[&format!("example-{name}")];
+        let program = program(name).await;
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let server = Server::start(program, &[("ADDR", "127.0.0.1:0")]).await;
+        // What it needs of files lies beside its manifest.
+        let _ = fs::copy(path(name, ".env"), folder.join(".env"));
+        let server = Server::start_in(&folder, program, &[("ADDR", "127.0.0.1:0")]).await;
         Self { commands: commands(name, &server.address), server, folder }
     }
 
@@ -103,10 +105,20 @@ impl Drop for Example {
     }
 }
 
+/// The program of an example.
+async fn program(name: &str) -> &'static Path {
+    let programs = tokio::task::spawn_blocking(|| &*PROGRAMS).await.unwrap();
+    &programs[&format!("example-{name}")]
+}
+
+/// A file of an example.
+fn path(name: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name).join(file)
+}
+
 /// The curl commands in the first lines of an example, for a server at this address.
 fn commands(name: &str, address: &str) -> Vec<String> {
-    let path = format!("{}/../../examples/{name}/src/main.rs", env!("CARGO_MANIFEST_DIR"));
-    let source = fs::read_to_string(path).unwrap();
+    let source = fs::read_to_string(path(name, "src/main.rs")).unwrap();
     let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     let text = lines.collect::<Vec<_>>().join("\n");
     assert!(text.contains(&format!("Run: `cargo run -p example-{name}`")));
@@ -163,6 +175,46 @@ async fn login_signs_in_and_out_everywhere() {
             format!("--write-out '%{{http_code}}' --data 'user={user}&password=x' {login}");
         let page = example.curl(&arguments).await;
         assert!(page.contains("No such user") && page.ends_with("401"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn purge_on_startup_begins_anew_unless_told_otherwise() {
+    let mut example = Example::start("purge-on-startup").await;
+    let [visit] = &example.commands[..] else {
+        panic!("{:?}", example.commands);
+    };
+    let address = example.server.address.clone();
+    let visit = visit.clone();
+    for count in 1..=2 {
+        assert_eq!(example.run(&visit, None).await, format!("visits: {count}\n"));
+    }
+    for (switch, log, count) in [
+        ("no", "the sessions are kept, as PURGE_SESSIONS_ON_STARTUP says", 3),
+        ("", "", 0),
+        ("True", "purged 1 sessions, ", 1),
+    ] {
+        example.server.interrupt();
+        let ended = example.server.ended().await;
+        assert!(ended.success());
+        let program = program("purge-on-startup").await;
+        let variables = [("ADDR", &*address), ("PURGE_SESSIONS_ON_STARTUP", switch)];
+        if switch.is_empty() {
+            let mut command = tokio::process::Command::new(program);
+            command.current_dir(&example.folder).envs(variables).kill_on_drop(true);
+            let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+            assert!(!output.status.success());
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(log.contains("PURGE_SESSIONS_ON_STARTUP is not understood"), "{log}");
+            // The server that is not there any more is started again for the next one.
+            let variables = [("ADDR", &*address), ("PURGE_SESSIONS_ON_STARTUP", "off")];
+            example.server = Server::start_in(&example.folder, program, &variables).await;
+            continue;
+        }
+        example.server = Server::start_in(&example.folder, program, &variables).await;
+        let logged = example.server.log_until(log).await;
+        assert!(logged.contains("directory"), "{logged}");
+        assert_eq!(example.run(&visit, None).await, format!("visits: {count}\n"));
     }
 }
 

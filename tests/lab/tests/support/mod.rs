@@ -4,6 +4,7 @@
 
 use std::{
     ffi::OsStr,
+    path::Path,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -29,7 +30,17 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server and waits until it is ready.
     pub(crate) async fn start(program: impl AsRef<OsStr>, variables: &[(&str, &str)]) -> Self {
+        Self::start_in(".", program, variables).await
+    }
+
+    /// Starts a server in a folder and waits until it is ready.
+    pub(crate) async fn start_in(
+        folder: impl AsRef<Path>,
+        program: impl AsRef<OsStr>,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(program)
+            .current_dir(folder)
             .envs(variables.iter().copied())
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
@@ -80,8 +91,17 @@ impl Server {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Stops it as ctrl-c does.
+    pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.child.id().unwrap().to_string();
-        let status = std::process::Command::new("kill").args(["-TERM", &id]).status();
+        let status = std::process::Command::new("kill").args([name, &id]).status();
         assert!(status.unwrap().success());
     }
 
