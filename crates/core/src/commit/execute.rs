@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind,
+    layer::Manager,
     session::{Exchange, Head, Live, Phase, State, Turn, Turns},
     store::within,
     transport::Message,
@@ -34,10 +35,10 @@ pub(crate) enum Begun {
 }
 
 /// What there is to do.
-#[allow(clippy::large_enum_variant, reason = "it is taken apart at once, where it was made")]
-enum Start<'a> {
+enum Decision {
     Nothing(Head),
-    Work(Turn<&'a Turns>, Work),
+    /// To carry out a plan; also whether the idle deadline is to be moved.
+    Work(Plan, bool),
     /// Another handle of the request is asking the store, and its end must be awaited.
     Busy,
 }
@@ -49,19 +50,22 @@ pub(crate) fn commit(exchange: &Arc<Exchange>, moment: Moment) -> Begun {
     // The response holds the exchange; whoever else does may go on with the session. Nobody who does
     // not by now will.
     let observed = moment == Moment::Save || Arc::strong_count(exchange) > 1;
-    let (turn, mut work) = match start(exchange, moment, observed) {
+    let mut state = exchange.state();
+    let (plan, touch_due) = match decide(exchange.manager(), &mut state, moment) {
         Err(error) => return Begun::Ended(Err(error)),
-        Ok(Start::Nothing(head)) => return Begun::Ended(Ok(head)),
-        Ok(Start::Work(turn, work)) => (turn, work),
-        Ok(Start::Busy) => {
+        Ok(Decision::Nothing(head)) => return Begun::Ended(Ok(head)),
+        Ok(Decision::Work(plan, touch_due)) => (plan, touch_due),
+        Ok(Decision::Busy) => {
             let exchange = Arc::clone(exchange);
             return Begun::Running(Commit::new(await_turn(exchange, moment, observed)));
         }
     };
+    let mut work = Work::taken_from(&mut state, plan, touch_due, observed);
+    let turn = exchange.take_turn(state);
     if exchange.manager().store().answers_at_once()
         && let Some(outcome) = at_once(exchange, &mut work)
     {
-        return Begun::Ended(settle(exchange, turn, moment, work, outcome));
+        return Begun::Ended(settle(exchange, turn, moment, &mut work, outcome));
     }
     let exchange = Arc::clone(exchange);
     let turn = turn.held_by(Arc::clone(&exchange));
@@ -75,14 +79,19 @@ async fn await_turn(
 ) -> Result<Head, Error> {
     loop {
         exchange.freed().await;
-        match start(&exchange, moment, observed)? {
-            Start::Nothing(head) => return Ok(head),
-            Start::Work(turn, work) => {
-                let turn = turn.held_by(Arc::clone(&exchange));
-                return finish(Arc::clone(&exchange), turn, moment, work).await;
+        let (turn, work) = {
+            let mut state = exchange.state();
+            match decide(exchange.manager(), &mut state, moment)? {
+                Decision::Nothing(head) => return Ok(head),
+                Decision::Work(plan, touch_due) => {
+                    let work = Work::taken_from(&mut state, plan, touch_due, observed);
+                    (exchange.take_turn(state), work)
+                }
+                Decision::Busy => continue,
             }
-            Start::Busy => {}
-        }
+        };
+        let turn = turn.held_by(Arc::clone(&exchange));
+        return finish(Arc::clone(&exchange), turn, moment, work).await;
     }
 }
 
@@ -93,7 +102,7 @@ async fn finish(
     mut work: Work,
 ) -> Result<Head, Error> {
     let outcome = carry_out(&exchange, &mut work, Patience::Queue).await;
-    settle(&exchange, turn, moment, work, outcome)
+    settle(&exchange, turn, moment, &mut work, outcome)
 }
 
 /// Carries the work out where the store answers at once and no other writer is in the way.
@@ -107,55 +116,33 @@ fn at_once(exchange: &Exchange, work: &mut Work) -> Option<Result<Outcome, Error
     }
 }
 
-/// Takes out of the state what is to be written. What handlers write meanwhile is for the next
-/// commit.
-fn start(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Start<'_>, Error> {
-    let manager = exchange.manager();
-    let mut state = exchange.state();
+/// Decides what to do about a state.
+fn decide(manager: &Manager, state: &mut State, moment: Moment) -> Result<Decision, Error> {
     if state.busy {
-        return Ok(Start::Busy);
+        return Ok(Decision::Busy);
     }
-    let ended = |state: &mut State| match moment {
-        // There is nothing to wait for any more: the head is as good as sent.
-        Moment::Response => state.head(),
-        Moment::Save => Head::default(),
-    };
-    if let Some(failure) = state.failure.clone() {
-        ended(&mut state);
-        return Err(failure);
-    }
-    let touch_due = state.live.as_ref().is_some_and(|live| manager.is_touch_due(live, &state));
+    let touch_due = state.live.as_ref().is_some_and(|live| manager.is_touch_due(live, state));
     let plan = state.plan(touch_due || moment == Moment::Save);
-    match plan {
+    let outcome = match plan {
+        _ if state.failure.is_some() => state.failure.clone().map_or(Ok(()), Err),
         Plan::Drop => {
             state.discard();
             manager.events().late_commit();
-            return late(moment).map(|()| Start::Nothing(ended(&mut state)));
+            late(moment)
         }
-        Plan::Nothing if state.gone => {
-            return late(moment).map(|()| Start::Nothing(ended(&mut state)));
-        }
-        Plan::Nothing => return Ok(Start::Nothing(ended(&mut state))),
+        Plan::Nothing if state.gone => late(moment),
+        Plan::Nothing => Ok(()),
         _ if plan.makes_token() && state.phase == Phase::HeadSent => {
             return Err(ErrorKind::HeadSent.into());
         }
-        _ => {}
-    }
-    let work = Work {
-        plan,
-        observed,
-        touch_due,
-        live: state.live.clone(),
-        doomed: state.doomed.take(),
-        pending: state.pending.take(),
-        sign_in: state.sign_in.take(),
-        remember: state.remember.take(),
-        rotate: std::mem::take(&mut state.rotate),
-        destroyed: state.destroyed,
-        lost_updates: 0,
-        attempts: 0,
+        _ => return Ok(Decision::Work(plan, touch_due)),
     };
-    Ok(Start::Work(exchange.take_turn(state), work))
+    // There is nothing to wait for any more: the head is as good as sent.
+    let head = match moment {
+        Moment::Response => state.head(),
+        Moment::Save => Head::default(),
+    };
+    outcome.map(|()| Decision::Nothing(head))
 }
 
 /// What a commit to a session that has ended is: nothing to a response, an error to a `save`.
@@ -190,7 +177,7 @@ async fn carry_out(
 /// session by now, and is told nothing.
 async fn destroy(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error> {
     let manager = exchange.manager();
-    let Some(id) = work.doomed else {
+    let Some(id) = work.doomed.as_deref().copied() else {
         return Ok(Outcome::Gone);
     };
     let was_there = within(manager.settings().store_timeout, manager.store().delete(&id))
@@ -204,41 +191,44 @@ async fn destroy(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error>
     Ok(Outcome::Done(Done { live: None, message: Some(Message::Forget) }))
 }
 
-/// Puts the outcome into the state, and gives the turn back.
+/// Settles the outcome, and gives the turn back.
 fn settle<D: Deref<Target: AsRef<Turns>>>(
     exchange: &Exchange,
     mut turn: Turn<D>,
     moment: Moment,
-    work: Work,
+    work: &mut Work,
     outcome: Result<Outcome, Error>,
 ) -> Result<Head, Error> {
     let mut state = turn.end();
-    let outcome = put(&mut state, exchange, moment, work, outcome);
+    let message = put(&mut state, exchange, moment, work, outcome);
     match moment {
         Moment::Response => {
             let head = state.head();
-            outcome.map(|()| head)
+            message.map(|message| Head { message: message.or(head.message), ..head })
         }
-        Moment::Save => outcome.map(|()| Head::default()),
+        Moment::Save => {
+            if let Some(message) = message? {
+                state.message = Some(Box::new(message));
+            }
+            Ok(Head::default())
+        }
     }
 }
 
+/// Puts the outcome into the state; tells what the client must hear of it.
 fn put(
     state: &mut State,
     exchange: &Exchange,
     moment: Moment,
-    work: Work,
+    work: &mut Work,
     outcome: Result<Outcome, Error>,
-) -> Result<(), Error> {
+) -> Result<Option<Message>, Error> {
     match outcome {
         Ok(Outcome::Done(done)) => {
+            keep(state, done.live, work.destroyed);
             // Without a response there is nobody to renew a cookie for.
             let has_response = state.phase != Phase::Detached;
-            if done.message.is_some() && (has_response || work.plan.makes_token()) {
-                state.message = done.message;
-            }
-            keep(state, done.live, work.destroyed);
-            Ok(())
+            Ok(done.message.filter(|_| has_response || work.plan.makes_token()))
         }
         Ok(Outcome::Gone | Outcome::Contended) => {
             state.end();
@@ -247,10 +237,10 @@ fn put(
             if work.has_changes() {
                 exchange.manager().events().late_commit();
             }
-            if work.plan == Plan::Destroy { Ok(()) } else { late(moment) }
+            if work.plan == Plan::Destroy { Ok(None) } else { late(moment).map(|()| None) }
         }
         // Nothing that the handler did is lost, so its answer stands. The next request tries again.
-        Err(_) if work.plan == Plan::Touch && moment == Moment::Response => Ok(()),
+        Err(_) if work.plan == Plan::Touch && moment == Moment::Response => Ok(None),
         Err(error) => {
             if error.is_indeterminate() {
                 // Writing it again could do it twice.
@@ -269,6 +259,6 @@ fn keep(state: &mut State, live: Option<Live>, destroyed: u32) {
         state.live = live;
         state.pending.outdate();
     } else {
-        state.doomed = live.map(|live| live.id).or(state.doomed);
+        state.doomed = live.map(|live| Box::new(live.id)).or(state.doomed.take());
     }
 }

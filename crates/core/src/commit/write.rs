@@ -30,7 +30,7 @@ pub(super) struct Work {
     pub(super) observed: bool,
     pub(super) touch_due: bool,
     pub(super) live: Option<Live>,
-    pub(super) doomed: Option<SessionId>,
+    pub(super) doomed: Option<Box<SessionId>>,
     pub(super) pending: Pending,
     pub(super) sign_in: Option<UserId>,
     pub(super) remember: Option<bool>,
@@ -80,6 +80,31 @@ enum Attempt {
 }
 
 impl Work {
+    /// Takes out of a state what is to be written. What handlers write meanwhile is for the next
+    /// commit.
+    pub(super) fn taken_from(
+        state: &mut State,
+        plan: Plan,
+        touch_due: bool,
+        observed: bool,
+    ) -> Self {
+        Self {
+            plan,
+            observed,
+            touch_due,
+            // Nobody asks for it any more if nobody observes.
+            live: if observed { state.live.clone() } else { state.live.take() },
+            doomed: state.doomed.take(),
+            pending: state.pending.take(),
+            sign_in: state.sign_in.take(),
+            remember: state.remember.take(),
+            rotate: std::mem::take(&mut state.rotate),
+            destroyed: state.destroyed,
+            attempts: 0,
+            lost_updates: 0,
+        }
+    }
+
     /// Whether the handler changed anything.
     pub(super) fn has_changes(&self) -> bool {
         self.plan != Plan::Touch && self.plan != Plan::Destroy
@@ -94,13 +119,13 @@ impl Work {
 
     /// Gives back what could not be written, to be tried again: if the handler destroyed the session
     /// meanwhile, only that a session before it is to be removed.
-    pub(super) fn put_back(self, state: &mut State) {
-        state.doomed = state.doomed.or(self.doomed);
+    pub(super) fn put_back(&mut self, state: &mut State) {
+        state.doomed = state.doomed.take().or(self.doomed.take());
         if state.destroyed != self.destroyed {
             return;
         }
-        state.pending.put_back(self.pending);
-        state.sign_in = state.sign_in.take().or(self.sign_in);
+        state.pending.put_back(self.pending.take());
+        state.sign_in = state.sign_in.take().or(self.sign_in.take());
         state.remember = state.remember.or(self.remember);
         state.rotate |= self.rotate;
     }
@@ -163,12 +188,12 @@ impl Work {
     ) -> Result<Outcome, Error> {
         let mut turn = None;
         while self.attempts < MAX_ATTEMPTS {
-            let Some(live) = self.live.clone() else {
-                return Ok(Outcome::Gone);
-            };
             if self.attempts > 0 && patience == Patience::None {
                 return Ok(Outcome::Contended);
             }
+            let Some(live) = self.live.take() else {
+                return Ok(Outcome::Gone);
+            };
             if self.attempts > 0 && turn.is_none() {
                 let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
                 turn = Some(manager.queue().turn(&live.id, limit).await?);
@@ -197,7 +222,7 @@ impl Work {
                     self.live = Some(Live { record: fresh.record, at: fresh.at, ..live });
                 }
                 Attempt::Gone => return Ok(Outcome::Gone),
-                Attempt::Written(_) | Attempt::Taken => {}
+                Attempt::Written(_) | Attempt::Taken => self.live = Some(live),
                 Attempt::OverLimit => return Err(over_limit(manager)),
             }
         }

@@ -59,8 +59,9 @@ impl Limits {
         // The cheap upper bound is below the limit for nearly every request.
         let bytes: usize =
             edits.clone().map(|(name, json)| name.len() + json.map_or(0, str::len)).sum();
-        if fields.bytes() + bytes <= self.record_bytes
-            && fields.len() + edits.clone().count() <= self.fields
+        let (most_bytes, most_fields) = fields.at_most();
+        if most_bytes + bytes <= self.record_bytes
+            && most_fields + edits.clone().count() <= self.fields
         {
             return Ok(());
         }

@@ -118,7 +118,14 @@ impl Fields {
     /// later counts.
     #[must_use]
     pub fn with<'a>(&self, edits: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Self {
-        let mut edits: SmallVec<[_; 8]> = edits.into_iter().collect();
+        let mut edits = edits.into_iter();
+        let Some(first) = edits.next() else {
+            return self.clone();
+        };
+        let Some(second) = edits.next() else {
+            return self.with_ordered(&[first]);
+        };
+        let mut edits: SmallVec<[_; 8]> = [first, second].into_iter().chain(edits).collect();
         // Stable, so that the last of equal names stays the last.
         edits.sort_by_key(|(name, _)| *name);
         edits.dedup_by(|later, earlier| {
@@ -128,20 +135,33 @@ impl Fields {
             }
             same
         });
-        if edits.is_empty() {
-            return self.clone();
-        }
+        self.with_ordered(&edits)
+    }
+
+    /// These fields with edits in the order of their names, each once.
+    fn with_ordered(&self, edits: &[(&str, Option<&str>)]) -> Self {
         let (packed, _) = self.parts();
         if packed.text_bytes() >= SHARE_FROM_BYTES {
-            let overlay = self.overlaid(&edits);
+            let overlay = self.overlaid(edits);
             if overlay.len() <= MAX_OVERLAY {
                 return Self(Parts::Overlaid(Arc::new((packed.clone(), overlay))));
             }
         }
-        Self(Parts::Packed(match (&self.0, &*edits) {
+        Self(Parts::Packed(match (&self.0, edits) {
             (Parts::Packed(packed), [(name, value)]) => packed.with(name, *value),
-            _ => self.repacked(&edits),
+            _ => self.repacked(edits),
         }))
+    }
+
+    /// How many bytes names and values have at most, and how many fields there are at most: what can
+    /// be told without a look.
+    pub(crate) fn at_most(&self) -> (usize, usize) {
+        let (packed, overlay) = self.parts();
+        let (bytes, fields) = packed.at_most();
+        let edited = overlay
+            .iter()
+            .map(|edit| edit.name.len() + edit.value.as_ref().map_or(0, |value| value.len()));
+        (bytes + edited.sum::<usize>(), fields + overlay.len())
     }
 
     /// What is packed, and what lies over it.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 #[derive(Clone, Default)]
 pub(super) struct Packed(Arc<[u8]>);
 
+/// Among so few fields one is found sooner by comparing it with all, since most have another length.
+const SEARCHED_FROM: usize = 8;
+
 /// What was packed as text is text.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
@@ -25,6 +28,12 @@ impl Packed {
     /// The bytes of all names and values.
     pub(super) fn text_bytes(&self) -> usize {
         self.table().text.len()
+    }
+
+    /// How many bytes names and values have at most, and how many fields there are at most.
+    pub(super) fn at_most(&self) -> (usize, usize) {
+        // Each field has two numbers of two bytes at least.
+        (self.0.len(), self.0.len() / 4)
     }
 
     /// Where the field of a name is, or would be.
@@ -43,7 +52,7 @@ impl Packed {
     /// The value of a field.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let table = self.table();
-        let place = table.place(name).ok()?;
+        let place = table.find(name)?;
         Some(text(table.part(2 * place + 1)))
     }
 
@@ -56,7 +65,8 @@ impl Packed {
     /// These fields with one set or removed: what lies before and after it is copied as it is.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> Self {
         let table = self.table();
-        let (place, after) = match (table.place(name), value) {
+        let place = table.find(name).map_or_else(|| table.place(name), Ok);
+        let (place, after) = match (place, value) {
             (Ok(place), Some(value)) if value.len() == table.part(2 * place + 1).len() => {
                 return self.patched(table.start(2 * place + 1), value);
             }
@@ -160,6 +170,14 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// Where the field of a name is.
+    fn find(&self, name: &str) -> Option<usize> {
+        if self.fields > SEARCHED_FROM {
+            return self.place(name).ok();
+        }
+        (0..self.fields).find(|field| self.part(2 * field) == name.as_bytes())
+    }
+
     fn place(&self, name: &str) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.fields);
         while low < high {

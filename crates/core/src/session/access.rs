@@ -29,7 +29,7 @@ impl Session {
             state.json(name).map(Text::of)
         };
         // Decoding runs code of the application, which must not find the state locked.
-        json.map(|json| decode(json.as_str())).transpose()
+        json.map(|json| json.decode()).transpose()
     }
 
     /// Sets a field. The last commit wins; use [`Session::update`] for a value that depends on the
@@ -95,8 +95,7 @@ impl Session {
                 let state = self.exchange.state();
                 (state.json(&name).map(Text::of), state.pending.generation())
             };
-            let json = json.as_ref().map(Text::as_str);
-            let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
+            let mut value: T = json.map(|json| json.decode()).transpose()?.unwrap_or_default();
             update(&mut value);
             let json = encode(&value)?;
             let mut state = self.exchange.state();

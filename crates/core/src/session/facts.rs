@@ -103,7 +103,7 @@ impl Session {
         if state.phase != Phase::Detached {
             return None;
         }
-        match state.message.take() {
+        match state.message.take().map(|message| *message) {
             Some(Message::Keep { token, .. }) => Some(token),
             Some(Message::Forget) | None => None,
         }

@@ -17,9 +17,9 @@ impl Text {
         Self(SmallVec::from_slice(json.as_bytes()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        // It was text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+    /// Reads the value, nested at most 128 deep.
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.0).map_err(|_| Error::new(ErrorKind::Decode))
     }
 }
 

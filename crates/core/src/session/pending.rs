@@ -19,7 +19,7 @@ pub(crate) struct Pending {
     /// How those values came about that depend on others, in the order of the calls.
     updates: SmallVec<[Computed; 1]>,
     /// The names whose stored values the request has read, by their digests.
-    read: SmallVec<[u64; 4]>,
+    read: SmallVec<[u32; 4]>,
     /// Grows with everything that a value could have been computed from, so that it can be computed
     /// without a lock.
     generation: u64,
@@ -84,7 +84,7 @@ impl Pending {
         self.note_digest(digest(name));
     }
 
-    fn note_digest(&mut self, digest: u64) {
+    fn note_digest(&mut self, digest: u32) {
         if !self.read.contains(&digest) {
             self.read.push(digest);
         }
@@ -260,11 +260,11 @@ impl fmt::Debug for Pending {
     }
 }
 
-/// FNV-1a in 64 bits. Names are the application's own, so that nobody makes them collide.
-fn digest(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+/// FNV-1a in 32 bits. Names are the application's own, so that nobody makes them collide; two that
+/// do cost a change a conflict too many.
+fn digest(name: &str) -> u32 {
+    name.bytes()
+        .fold(0x811c_9dc5, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(crate) struct State {
     /// The session, if there is one.
     pub(crate) live: Option<Live>,
     /// The session that was destroyed and is still in the store.
-    pub(crate) doomed: Option<SessionId>,
+    pub(crate) doomed: Option<Box<SessionId>>,
     /// The fields that were written.
     pub(crate) pending: Pending,
     /// The user who signs in.
@@ -31,7 +31,7 @@ pub(crate) struct State {
     /// Which transport the token came by, and goes by.
     pub(crate) transport: usize,
     /// What the client is to be told with the response head.
-    pub(crate) message: Option<Message>,
+    pub(crate) message: Option<Box<Message>>,
     /// A write whose outcome is unknown, after which none other is tried.
     pub(crate) failure: Option<Error>,
     /// Whether the session ended while the request was running.
@@ -140,7 +140,7 @@ impl State {
     /// Takes what the head must say. From here on the handles of this request have no say in it.
     pub(crate) fn head(&mut self) -> Head {
         self.phase = Phase::HeadSent;
-        Head { message: self.message.take(), transport: self.transport }
+        Head { message: self.message.take().map(|message| *message), transport: self.transport }
     }
 
     /// Whether the session lives by the 'remember me' lifetime.
@@ -171,6 +171,6 @@ impl State {
         let doomed = self.doomed.take();
         self.discard();
         self.destroyed += 1;
-        self.doomed = self.live.take().map(|live| live.id).or(doomed);
+        self.doomed = self.live.take().map(|live| Box::new(live.id)).or(doomed);
     }
 }
