@@ -91,6 +91,7 @@ macro_rules! __conformance_list {
             offers [None] {
                 capabilities_are_as_declared
                 debug_shows_no_field
+                store_that_answers_at_once_never_waits
             }
             create [None] {
                 new_session_comes_back_with_all_its_parts

@@ -63,6 +63,10 @@ impl Store for Directory {
         self.next().delete(id)
     }
 
+    fn answers_at_once(&self) -> bool {
+        self.next().answers_at_once()
+    }
+
     fn index(&self) -> Option<&dyn Index> {
         self.next().index()
     }

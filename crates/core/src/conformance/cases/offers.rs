@@ -1,9 +1,12 @@
 //! What the store says of itself.
 
-use crate::conformance::{
-    Capability,
-    failure::{Checked, ensure},
-    trial::Trial,
+use crate::{
+    StoreFuture,
+    conformance::{
+        Capability,
+        failure::{Checked, Failure, ensure},
+        trial::{Trial, touch_of},
+    },
 };
 
 pub(in crate::conformance) async fn capabilities_are_as_declared(trial: Trial) -> Checked {
@@ -32,4 +35,29 @@ pub(in crate::conformance) async fn debug_shows_no_field(trial: Trial) -> Checke
     shown.push_str(&format!("{:?}{:#?}", trial.store, trial.store));
     ensure!(!shown.contains(SECRET), "Debug MUST NOT print field values");
     Ok(())
+}
+
+pub(in crate::conformance) async fn store_that_answers_at_once_never_waits(
+    trial: Trial,
+) -> Checked {
+    let store = &trial.store;
+    if !store.answers_at_once() {
+        return Ok(());
+    }
+    let (id, new_id) = (trial.id()?, trial.id()?);
+    at_once(store.create(&id, &trial.blank()))?;
+    let loaded = at_once(store.load(&id))?;
+    let record = loaded.ok_or_else(|| Failure::new("load MUST find what was created"))?.record;
+    at_once(store.touch(&id, touch_of(&record, trial.long())))?;
+    at_once(store.apply(&id, &trial.set(&record, "a", "1")))?;
+    let record = trial.record(&id).await?;
+    at_once(store.rotate(&id, &new_id, &trial.change(&record)))?;
+    at_once(store.delete(&new_id)).map(drop)
+}
+
+fn at_once<T>(answer: StoreFuture<'_, T>) -> Checked<T> {
+    let answer = answer.into_ready().map_err(|_| {
+        Failure::new("a store that says it answers at once MUST NOT answer by a pending future")
+    })?;
+    Ok(answer?)
 }

@@ -161,4 +161,5 @@ flaws! {
 
     // Secrets.
     DebugShowsFields => debug_shows_no_field,
+    PromisesToAnswerAtOnce => store_that_answers_at_once_never_waits,
 }

@@ -95,6 +95,10 @@ impl Store for Broken {
         Some(self)
     }
 
+    fn answers_at_once(&self) -> bool {
+        self.flaw == Flaw::PromisesToAnswerAtOnce
+    }
+
     fn import(&self) -> Option<&dyn Import> {
         Some(self)
     }
