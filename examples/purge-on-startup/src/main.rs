@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Before there is a second thread, since it changes the environment of all. A `.env` that is not
     // there is none; one that cannot be understood is an error.
     match dotenvy::dotenv() {
-        Err(error) if !error.not_found() => return Err(error.into()),
+        Err(error) if !error.not_found() => Err(error.into()),
         _ => serve(),
     }
 }
