@@ -10,7 +10,8 @@ use crate::{
     layout::{
         DAMAGED, Shards, TEMPORARY, USERS, UserKey, folder_of, join, parse_folder, temporary,
     },
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 impl Keep {

@@ -11,7 +11,8 @@ use crate::{
         SHARDS, SWEEP_LOCK, Shards, TEMPORARY, USERS, UserKey, join, parse_marker, shard_of,
         shard_of_temporary, temporary,
     },
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 /// So many files a step looks at besides those that it removes.

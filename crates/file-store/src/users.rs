@@ -6,7 +6,8 @@ use tower_keep_core::{
 
 use crate::{
     layout::{UserKey, parse_marker},
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 /// What a user's limit asks for.
