@@ -45,6 +45,8 @@ impl<'a> Step<'a> {
                 let fan_out = chosen.unwrap_or(self.keep.fan_out);
                 self.make_locks()?;
                 self.write_mark(fan_out)?;
+                // Where the folder was removed by hand, the marks of the users went with it.
+                self.keep.are_marks_whole.store(false, Relaxed);
                 fan_out
             }
         };

@@ -24,6 +24,18 @@ impl Step<'_> {
         self.make_empty(&key.marker(id))
     }
 
+    /// Whether a session is marked as its user's; one of nobody needs no mark.
+    pub(crate) fn is_marked(
+        &self,
+        id: &SessionId,
+        key: Option<UserKey>,
+    ) -> Result<bool, StoreError> {
+        match key {
+            Some(key) => Ok(self.start(&key.marker(id), 0)?.is_some()),
+            None => Ok(true),
+        }
+    }
+
     /// Removes a mark. A sweep removes it otherwise, and nobody minds until then. Hold the shard.
     pub(crate) fn unmark(&self, key: UserKey, id: &SessionId) {
         if let Err(error) = self.remove(&key.marker(id)) {

@@ -244,9 +244,32 @@ async fn file_of_a_later_release_is_neither_read_nor_set_aside() {
     let text = fs::read_to_string(place.file(1)).unwrap();
     fs::write(place.file(1), text.replacen("session 1 ", "session 2 ", 1)).unwrap();
     assert_eq!(store.load(&id(1)).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    assert_eq!(problems(&store).await, [(ProblemKind::LaterRelease, id(1).to_string())]);
     // Nor does it hold up a sweep.
     while let Swept::Removed { more: true, .. } = Sweep::sweep(&store, 10).await.unwrap() {}
     assert!(place.file(1).is_file());
+}
+
+/// Whoever signs a user out everywhere finds the user's sessions by these marks.
+#[tokio::test]
+async fn mark_of_a_user_that_was_removed_is_made_again_by_a_sweep() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.create(&id(1), &of_user(Some("ada"))).await.unwrap();
+    store.create(&id(2), &of_user(None)).await.unwrap();
+    let of_ada = Query::new("shop").of_user("ada".into());
+    let found = async || Index::list(&store, &of_ada).await.unwrap().sessions.len();
+    // The second time in the same process, which has swept already.
+    for _ in 0..2 {
+        fs::remove_dir_all(place.directory().join(".tower-keep")).unwrap();
+        // A write sets the store up again.
+        store.delete(&id(9)).await.unwrap();
+        assert_eq!(problems(&store).await, [(ProblemKind::Orphaned, id(1).to_string())]);
+        assert_eq!(found().await, 0);
+        while let Swept::Removed { more: true, .. } = Sweep::sweep(&store, 10).await.unwrap() {}
+        assert_eq!(problems(&store).await, []);
+        assert_eq!(found().await, 1);
+    }
 }
 
 #[tokio::test]
