@@ -1,7 +1,7 @@
 //! The store itself: [`FileStore`].
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,7 +12,7 @@ use tower_keep_core::{
     Swept, Touch, Touched,
 };
 
-use crate::{FileStoreBuilder, keep::Keep};
+use crate::{FileStoreBuilder, keep::Keep, layout::MARK};
 
 /// Keeps sessions in files, one each, under a directory.
 ///
@@ -70,6 +70,26 @@ impl FileStore {
     /// Sets up a store in a directory.
     pub fn builder(directory: impl Into<PathBuf>) -> FileStoreBuilder {
         FileStoreBuilder::new(directory.into())
+    }
+
+    /// Whether a store was ever opened in a directory. It looks, and makes nothing.
+    ///
+    /// For programs that look after sessions and must leave no store where they were given a wrong
+    /// path; an application just [opens](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be told, such as without the right to search the directory.
+    ///
+    /// ```
+    /// use tower_keep_file_store::FileStore;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// assert!(!FileStore::exists(directory.path())?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn exists(directory: impl AsRef<Path>) -> io::Result<bool> {
+        directory.as_ref().join(MARK).try_exists()
     }
 
     pub(crate) fn of(keep: Keep) -> Self {
