@@ -28,6 +28,7 @@ impl<'a> Step<'a> {
         let bytes = match found.map_err(|error| self.trouble("read", &path, error))? {
             Found::Missing => return Ok(State::Missing),
             Found::NoFile => return Ok(State::Damaged("it is no regular file")),
+            Found::Strange => return Ok(State::Damaged("it belongs to another user")),
             Found::File { size, .. } if size > MAX_FILE as u64 => {
                 return Ok(State::Damaged("it is longer than a session can be"));
             }

@@ -99,7 +99,7 @@ impl<'a> Step<'a> {
         let found = self.root.read(path, most);
         Ok(match found.map_err(|error| self.trouble("read", path, error))? {
             Found::File { bytes, size } => Some((bytes, size)),
-            Found::Missing | Found::NoFile => None,
+            Found::Missing | Found::NoFile | Found::Strange => None,
         })
     }
 

@@ -24,7 +24,12 @@ use crate::{FileStoreBuilder, keep::Keep, layout::MARK};
 ///
 /// The directory is made with mode 0700 and the files in it with 0600. Names are the hexadecimal
 /// digits of the id, so that no input ever becomes a path, and no symbolic link is followed, that of
-/// the directory itself included. A record is bound to its id: a file swapped for another is refused.
+/// the directory itself included. A record is bound to its id: a file swapped for another is refused,
+/// and so is one of another user than the process's, the directory's or root.
+///
+/// A directory that is there already keeps its mode, since others may need it; if they may write it, a
+/// warning is logged.
+///
 /// A file that is damaged is set aside and logged as an error; its user gets a new session, and the
 /// others are untouched.
 ///

@@ -8,14 +8,14 @@ use std::{
     fs::{self, File, Permissions},
     os::unix::{
         ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt, symlink},
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
     },
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use common::{LIFETIME, Place, change, create, field, id, of_user};
+use common::{LIFETIME, Place, change, create, field, id, not_run, of_user};
 use tower_keep_core::{
     Applied, Check, Index, Problem, ProblemKind, Purge, Query, Store, StoreErrorKind, Sweep, Swept,
     Touch, Touched,
@@ -107,6 +107,22 @@ async fn link_is_neither_followed_nor_written_through() {
     })
     .await;
     assert_eq!(fs::read(&treasure).unwrap(), before);
+}
+
+/// Who may write a shared directory must not be able to sign himself in as somebody else.
+#[tokio::test]
+async fn file_of_another_user_opens_nothing() {
+    if chown(Place::new().directory().parent().unwrap(), Some(65_534), None).is_err() {
+        return not_run("file_of_another_user_opens_nothing", "only root gives files away");
+    }
+    survives(|file| chown(file, Some(65_534), None).unwrap()).await;
+    // On a share all of them can seem to be another's, and the directory too.
+    let place = Place::new();
+    let store = place.open().await;
+    create(&store, 1, "one").await;
+    chown(place.directory(), Some(65_534), None).unwrap();
+    chown(place.file(1), Some(65_534), None).unwrap();
+    assert_eq!(field(&store, 1).await.as_deref(), Some("one"));
 }
 
 #[tokio::test]
