@@ -11,11 +11,7 @@ use std::{
 use tokio::sync::Mutex;
 use tower_keep_core::{SessionId, StoreError, Timestamp};
 
-use crate::{
-    keep::Keep,
-    layout::Shards,
-    step::{State, Step},
-};
+use crate::{keep::Keep, layout::Shards, session_file::State, step::Step};
 
 /// A flood writes a line a minute, not a line a session.
 const WARN_EVERY_MILLIS: i64 = 60_000;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tower_keep_core::{Checked, Problem, ProblemKind, SessionId, StoreError};
+use tower_keep_core::{Checked, Problem, ProblemKind, SessionId, StoreError, StoreErrorKind};
 
 use crate::{
     format::is_ours,
@@ -10,7 +10,8 @@ use crate::{
     layout::{
         DAMAGED, Shards, TEMPORARY, USERS, UserKey, folder_of, join, parse_folder, temporary,
     },
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 impl Keep {
@@ -100,12 +101,14 @@ impl Step<'_> {
             Looked { foreign: self.foreign_in(folder, is_session)?, ..Looked::default() };
         let now = self.keep.now();
         for id in self.sessions_in(folder)? {
-            match self.find(&id, now)? {
-                State::Live(entry) if self.is_marked(&id, UserKey::of(&entry.record))? => {
+            match self.find(&id, now) {
+                Ok(State::Live(entry)) if self.is_marked(&id, UserKey::of(&entry.record))? => {
                     looked.whole += 1;
                 }
-                State::Live(_) | State::Damaged(_) => looked.suspects.push(id),
-                State::Expired(_) | State::Missing => {}
+                Ok(State::Live(_) | State::Damaged(_)) => looked.suspects.push(id),
+                Ok(State::Expired(_) | State::Missing) => {}
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => looked.suspects.push(id),
+                Err(error) => return Err(error),
             }
         }
         Ok(looked)
@@ -114,25 +117,22 @@ impl Step<'_> {
     /// Looks at a session that seems not to be as it should be. Hold its shard.
     fn judge(&self, id: &SessionId) -> Result<Option<Problem>, StoreError> {
         let path = self.path(id);
-        let kind = match self.find(id, self.keep.now())? {
-            State::Live(entry) => {
+        let kind = match self.find(id, self.keep.now()) {
+            Ok(State::Live(entry)) => {
                 let marked = self.is_marked(id, UserKey::of(&entry.record))?;
                 (!marked).then_some(ProblemKind::Orphaned)
             }
-            State::Damaged(_) => {
+            Ok(State::Damaged(_)) => {
                 let foreign = self.start(&path, 32)?.is_some_and(|(start, _)| !is_ours(&start));
                 Some(if foreign { ProblemKind::Foreign } else { ProblemKind::Damaged })
             }
-            State::Expired(_) | State::Missing => None,
+            Ok(State::Expired(_) | State::Missing) => None,
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                Some(ProblemKind::LaterRelease)
+            }
+            Err(error) => return Err(error),
         };
         Ok(kind.map(|kind| Problem::new(kind, self.keep.place(&path))))
-    }
-
-    fn is_marked(&self, id: &SessionId, key: Option<UserKey>) -> Result<bool, StoreError> {
-        match key {
-            Some(key) => Ok(self.start(&key.marker(id), 0)?.is_some()),
-            None => Ok(true),
-        }
     }
 
     fn is_left(&self, shard: u8) -> Result<bool, StoreError> {

@@ -2,10 +2,11 @@
 
 use std::{
     ffi::OsString,
-    io,
+    fs, io,
+    path::Path,
     sync::{
         Arc,
-        atomic::{AtomicI32, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -37,9 +38,20 @@ struct Plan {
     /// How many operations are left before the one that fails.
     left: AtomicUsize,
     errno: AtomicI32,
+    /// Whether the directory shows on another device, as where a share was mounted.
+    is_unmounted: AtomicBool,
 }
 
 impl Failing {
+    fn in_directory(directory: &Path) -> Self {
+        Self(Arc::new(Plan {
+            files: System::new(directory.to_owned()),
+            left: AtomicUsize::new(usize::MAX),
+            errno: AtomicI32::new(0),
+            is_unmounted: AtomicBool::new(false),
+        }))
+    }
+
     fn arm(&self, after: usize, errno: Errno) {
         self.0.errno.store(errno.raw_os_error(), SeqCst);
         self.0.left.store(after, SeqCst);
@@ -79,7 +91,7 @@ struct FailingRoot {
 impl Root for FailingRoot {
     fn device(&self) -> io::Result<u64> {
         self.plan.pass()?;
-        self.root.device()
+        Ok(self.root.device()? + u64::from(self.plan.0.is_unmounted.load(SeqCst)))
     }
 
     fn is_shared(&self) -> io::Result<bool> {
@@ -192,11 +204,7 @@ async fn fail_each(way: &str, errno: Errno, kind: StoreErrorKind) -> usize {
     for after in 0.. {
         let place = in_memory();
         let directory = place.path().join("sessions");
-        let files = Failing(Arc::new(Plan {
-            files: System::new(directory.clone()),
-            left: AtomicUsize::new(usize::MAX),
-            errno: AtomicI32::new(0),
-        }));
+        let files = Failing::in_directory(&directory);
         let clock = Arc::new(TestClock::default());
         let settings = FileStore::builder(&directory).clock(Arc::clone(&clock));
         let store = settings.open_in(files.clone()).await.unwrap();
@@ -283,4 +291,28 @@ async fn lack_of_open_files_loses_nothing() {
 #[tokio::test]
 async fn broken_disk_loses_nothing() {
     fail_all(&WRITES, Errno::IO, StoreErrorKind::Unavailable).await;
+}
+
+/// An empty directory shows where the share was; it must not read as 'no such session'.
+#[tokio::test]
+async fn share_that_is_not_mounted_is_an_outage_until_it_is() {
+    let place = in_memory();
+    let directory = place.path().join("sessions");
+    let share = place.path().join("share");
+    let files = Failing::in_directory(&directory);
+    let store = FileStore::builder(&directory).open_in(files.clone()).await.unwrap();
+    assert!(matches!(store.create(&ID, &of_ada()).await, Ok(Created::Created(_))));
+    let change = change(&store).await;
+    fs::rename(&directory, &share).unwrap();
+    fs::create_dir(&directory).unwrap();
+    files.0.is_unmounted.store(true, SeqCst);
+    for way in WAYS {
+        let error = go(&store, way, &change).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Misconfigured, "{way}");
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "nothing is written beside the share");
+    fs::remove_dir(&directory).unwrap();
+    fs::rename(&share, &directory).unwrap();
+    files.0.is_unmounted.store(false, SeqCst);
+    assert!(store.load(&ID).await.unwrap().is_some());
 }

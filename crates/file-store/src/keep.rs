@@ -4,7 +4,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Keep {
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
     pub(crate) pass: Arc<Mutex<Pass>>,
+    /// Whether sweeps of this process may take it that each session of a user is marked.
+    pub(crate) are_marks_whole: AtomicBool,
     pub(crate) bound: Bound,
 }
 
@@ -65,6 +67,7 @@ impl Keep {
             reads: Arc::new(Semaphore::new(settings.operations)),
             writes: Arc::new(Semaphore::new(settings.operations)),
             pass: Arc::default(),
+            are_marks_whole: AtomicBool::new(false),
             bound: Bound::new(settings.max_files),
         };
         let chosen = settings.fan_out;

@@ -9,7 +9,8 @@ use tower_keep_core::{
 use crate::{
     keep::Keep,
     layout::{UserKey, folder_of},
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 /// So many files are read before the thread is given back.

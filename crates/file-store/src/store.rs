@@ -1,7 +1,7 @@
 //! The store itself: [`FileStore`].
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,7 +12,7 @@ use tower_keep_core::{
     Swept, Touch, Touched,
 };
 
-use crate::{FileStoreBuilder, keep::Keep};
+use crate::{FileStoreBuilder, keep::Keep, layout::MARK};
 
 /// Keeps sessions in files, one each, under a directory.
 ///
@@ -24,7 +24,12 @@ use crate::{FileStoreBuilder, keep::Keep};
 ///
 /// The directory is made with mode 0700 and the files in it with 0600. Names are the hexadecimal
 /// digits of the id, so that no input ever becomes a path, and no symbolic link is followed, that of
-/// the directory itself included. A record is bound to its id: a file swapped for another is refused.
+/// the directory itself included. A record is bound to its id: a file swapped for another is refused,
+/// and so is one of another user than the process's, the directory's or root.
+///
+/// A directory that is there already keeps its mode, since others may need it; if they may write it, a
+/// warning is logged.
+///
 /// A file that is damaged is set aside and logged as an error; its user gets a new session, and the
 /// others are untouched.
 ///
@@ -70,6 +75,26 @@ impl FileStore {
     /// Sets up a store in a directory.
     pub fn builder(directory: impl Into<PathBuf>) -> FileStoreBuilder {
         FileStoreBuilder::new(directory.into())
+    }
+
+    /// Whether a store was ever opened in a directory. It looks, and makes nothing.
+    ///
+    /// For programs that look after sessions and must leave no store where they were given a wrong
+    /// path; an application just [opens](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be told, such as without the right to search the directory.
+    ///
+    /// ```
+    /// use tower_keep_file_store::FileStore;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// assert!(!FileStore::exists(directory.path())?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn exists(directory: impl AsRef<Path>) -> io::Result<bool> {
+        directory.as_ref().join(MARK).try_exists()
     }
 
     pub(crate) fn of(keep: Keep) -> Self {

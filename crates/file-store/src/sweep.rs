@@ -1,17 +1,21 @@
 //! Removes expired sessions, and what writes left behind, step by step.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use tower_keep_core::{SessionId, StoreError, StoreErrorKind, Swept, Timestamp};
 
 use crate::{
-    format::{self, BODY},
+    format::{self, BODY, Entry},
     keep::Keep,
     layout::{
         SHARDS, SWEEP_LOCK, Shards, TEMPORARY, USERS, UserKey, join, parse_marker, shard_of,
         shard_of_temporary, temporary,
     },
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 /// So many files a step looks at besides those that it removes.
@@ -21,6 +25,9 @@ const SPARE_LOOKS: usize = 4_096;
 #[derive(Debug, Default)]
 pub(crate) struct Pass {
     is_under_way: bool,
+    /// Whether it looks for sessions that their user cannot be found by. Marks come before their
+    /// session and go after it, so that one pass of a process is enough.
+    looks_for_marks: bool,
     /// What is still to be looked at, the next last.
     folders: Vec<String>,
     ids: Vec<SessionId>,
@@ -41,7 +48,7 @@ impl Keep {
             let due = pass.look(step, limit)?;
             Ok(Some((lock, pass, due)))
         });
-        let Some((lock, pass, Due { ids, more })) = looked.await? else {
+        let Some((lock, pass, Due { ids, unmarked, more })) = looked.await? else {
             return Ok(Swept::Busy);
         };
         let mut sessions = 0;
@@ -51,6 +58,9 @@ impl Keep {
                 ids.iter().try_fold(0, |count, id| Ok(count + u64::from(step.expire(id)?)))
             });
             sessions += removed.await?;
+        }
+        for id in unmarked {
+            self.write(Shards::of([id]), move |step| Ok(step.mark_again(&id))).await?;
         }
         if !more {
             self.tidy().await?;
@@ -83,6 +93,8 @@ impl Keep {
 /// What a step of a sweep found.
 struct Due {
     ids: Vec<SessionId>,
+    /// Sessions of a user without its mark.
+    unmarked: Vec<SessionId>,
     /// Whether there may be more.
     more: bool,
 }
@@ -94,7 +106,7 @@ impl Pass {
     /// or, in a store of too many files for that, where a pass has come to its end.
     fn look(&mut self, step: &Step<'_>, limit: usize) -> Result<Due, StoreError> {
         let now = step.keep.now();
-        let mut due = BTreeSet::new();
+        let (mut due, mut unmarked) = (BTreeSet::new(), Vec::new());
         let mut looks = limit.saturating_add(SPARE_LOOKS);
         let (mut began_here, mut ended_here) = (false, false);
         let more = loop {
@@ -108,6 +120,8 @@ impl Pass {
             if let Some(id) = self.ids.pop() {
                 if step.expires_at(&id)?.is_some_and(|at| at <= now) {
                     due.insert(id);
+                } else if self.looks_for_marks && step.lacks_mark(&id)? {
+                    unmarked.push(id);
                 }
             } else if let Some(folder) = self.folders.pop() {
                 self.ids = step.sessions_in(&folder)?;
@@ -117,12 +131,13 @@ impl Pass {
                 ended_here = self.is_under_way;
                 began_here = true;
                 self.is_under_way = true;
+                self.looks_for_marks = !step.keep.are_marks_whole.swap(true, Relaxed);
                 self.folders = step.folders()?;
                 self.folders.reverse();
             }
         };
         self.is_under_way = !self.is_over();
-        Ok(Due { ids: due.into_iter().collect(), more })
+        Ok(Due { ids: due.into_iter().collect(), unmarked, more })
     }
 
     fn is_over(&self) -> bool {
@@ -144,6 +159,33 @@ impl Step<'_> {
             // A later release's is its own to sweep.
             Ok(State::Missing | State::Damaged(_)) | Err(_) => None,
         })
+    }
+
+    /// Whether a live session of a user cannot be found by it.
+    fn lacks_mark(&self, id: &SessionId) -> Result<bool, StoreError> {
+        Ok(match self.find(id, self.keep.now()) {
+            Ok(State::Live(entry)) => !self.is_marked(id, UserKey::of(&entry.record))?,
+            Ok(State::Expired(_) | State::Missing | State::Damaged(_)) => false,
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => false,
+            Err(error) => return Err(error),
+        })
+    }
+
+    /// Marks a session as its user's if it is live. Hold its shard.
+    ///
+    /// A failure, as on a full disk, must not keep a sweep from making room: the next pass tries again.
+    fn mark_again(&self, id: &SessionId) {
+        let marked = self.find(id, self.keep.now()).and_then(|state| match state {
+            State::Live(Entry { record, .. }) => {
+                UserKey::of(&record).map_or(Ok(()), |key| self.mark(key, id))
+            }
+            State::Expired(_) | State::Missing | State::Damaged(_) => Ok(()),
+        });
+        if let Err(error) = marked {
+            self.keep.are_marks_whole.store(false, Relaxed);
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "a session cannot be found by its user, and could not be marked");
+        }
     }
 
     /// Removes a session if it has expired. Hold its shard.

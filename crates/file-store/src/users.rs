@@ -6,7 +6,8 @@ use tower_keep_core::{
 
 use crate::{
     layout::{UserKey, parse_marker},
-    step::{State, Step},
+    session_file::State,
+    step::Step,
 };
 
 /// What a user's limit asks for.
@@ -21,6 +22,18 @@ impl Step<'_> {
     /// Marks a session as a user's, before it is. Hold its shard.
     pub(crate) fn mark(&self, key: UserKey, id: &SessionId) -> Result<(), StoreError> {
         self.make_empty(&key.marker(id))
+    }
+
+    /// Whether a session is marked as its user's; one of nobody needs no mark.
+    pub(crate) fn is_marked(
+        &self,
+        id: &SessionId,
+        key: Option<UserKey>,
+    ) -> Result<bool, StoreError> {
+        match key {
+            Some(key) => Ok(self.start(&key.marker(id), 0)?.is_some()),
+            None => Ok(true),
+        }
     }
 
     /// Removes a mark. A sweep removes it otherwise, and nobody minds until then. Hold the shard.

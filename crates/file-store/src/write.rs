@@ -11,7 +11,8 @@ use crate::{
     format,
     keep::Keep,
     layout::{Shards, UserKey},
-    step::{State, Step},
+    session_file::State,
+    step::Step,
     users::Room,
 };
 

@@ -8,14 +8,14 @@ use std::{
     fs::{self, File, Permissions},
     os::unix::{
         ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt, symlink},
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
     },
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use common::{LIFETIME, Place, change, create, field, id, of_user};
+use common::{LIFETIME, Place, change, create, field, id, not_run, of_user};
 use tower_keep_core::{
     Applied, Check, Index, Problem, ProblemKind, Purge, Query, Store, StoreErrorKind, Sweep, Swept,
     Touch, Touched,
@@ -107,6 +107,22 @@ async fn link_is_neither_followed_nor_written_through() {
     })
     .await;
     assert_eq!(fs::read(&treasure).unwrap(), before);
+}
+
+/// Who may write a shared directory must not be able to sign himself in as somebody else.
+#[tokio::test]
+async fn file_of_another_user_opens_nothing() {
+    if chown(Place::new().directory().parent().unwrap(), Some(65_534), None).is_err() {
+        return not_run("file_of_another_user_opens_nothing", "only root gives files away");
+    }
+    survives(|file| chown(file, Some(65_534), None).unwrap()).await;
+    // On a share all of them can seem to be another's, and the directory too.
+    let place = Place::new();
+    let store = place.open().await;
+    create(&store, 1, "one").await;
+    chown(place.directory(), Some(65_534), None).unwrap();
+    chown(place.file(1), Some(65_534), None).unwrap();
+    assert_eq!(field(&store, 1).await.as_deref(), Some("one"));
 }
 
 #[tokio::test]
@@ -244,9 +260,32 @@ async fn file_of_a_later_release_is_neither_read_nor_set_aside() {
     let text = fs::read_to_string(place.file(1)).unwrap();
     fs::write(place.file(1), text.replacen("session 1 ", "session 2 ", 1)).unwrap();
     assert_eq!(store.load(&id(1)).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    assert_eq!(problems(&store).await, [(ProblemKind::LaterRelease, id(1).to_string())]);
     // Nor does it hold up a sweep.
     while let Swept::Removed { more: true, .. } = Sweep::sweep(&store, 10).await.unwrap() {}
     assert!(place.file(1).is_file());
+}
+
+/// Whoever signs a user out everywhere finds the user's sessions by these marks.
+#[tokio::test]
+async fn mark_of_a_user_that_was_removed_is_made_again_by_a_sweep() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.create(&id(1), &of_user(Some("ada"))).await.unwrap();
+    store.create(&id(2), &of_user(None)).await.unwrap();
+    let of_ada = Query::new("shop").of_user("ada".into());
+    let found = async || Index::list(&store, &of_ada).await.unwrap().sessions.len();
+    // The second time in the same process, which has swept already.
+    for _ in 0..2 {
+        fs::remove_dir_all(place.directory().join(".tower-keep")).unwrap();
+        // A write sets the store up again.
+        store.delete(&id(9)).await.unwrap();
+        assert_eq!(problems(&store).await, [(ProblemKind::Orphaned, id(1).to_string())]);
+        assert_eq!(found().await, 0);
+        while let Swept::Removed { more: true, .. } = Sweep::sweep(&store, 10).await.unwrap() {}
+        assert_eq!(problems(&store).await, []);
+        assert_eq!(found().await, 1);
+    }
 }
 
 #[tokio::test]

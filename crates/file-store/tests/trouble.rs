@@ -1,8 +1,9 @@
 //! Real trouble: a directory that goes away, a disk that is full or read-only, a share that is not
 //! mounted, too many open files.
 //!
-//! Those that need a file system of their own mount one in memory, which only root may; for others
-//! `src/faults.rs` fails the same operations.
+//! Those that need a file system of their own mount one in memory, which only root may. For others
+//! they say that they were not run, and fail in a long run; `src/faults.rs` fails the same operations
+//! for everybody.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
@@ -15,7 +16,7 @@ use std::{
     process::Command,
 };
 
-use common::{Place, change, create, field, id, of_user};
+use common::{Place, change, create, field, id, not_run, of_user};
 use tower_keep_core::{
     Applied, Check, Created, Index, Purge, Query, Store, StoreError, StoreErrorKind, Touch, Touched,
 };
@@ -71,14 +72,17 @@ async fn directory_that_cannot_be_made_names_its_path() {
 struct Mounted(PathBuf);
 
 impl Mounted {
-    /// `None` if this user may not mount.
-    fn new(at: &Path, options: &str) -> Option<Self> {
+    /// `None`, said aloud, if this user may not mount.
+    fn new(test: &str, at: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mount =
             Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).output();
         match mount {
             Ok(output) if output.status.success() => Some(Self(at.to_owned())),
-            _ => None,
+            _ => {
+                not_run(test, "this user may not mount a file system");
+                None
+            }
         }
     }
 
@@ -115,7 +119,13 @@ fn fill(directory: &Path) -> PathBuf {
 #[tokio::test]
 async fn full_disk_is_full_and_nothing_is_lost() {
     let place = Place::new();
-    let Some(disk) = Mounted::new(&place.directory(), "size=1m,mode=0700") else { return };
+    let Some(disk) = Mounted::new(
+        "full_disk_is_full_and_nothing_is_lost",
+        &place.directory(),
+        "size=1m,mode=0700",
+    ) else {
+        return;
+    };
     let store = place.open().await;
     create(&store, 1, "one").await;
     create(&store, 3, "three").await;
@@ -143,7 +153,11 @@ async fn full_disk_is_full_and_nothing_is_lost() {
 #[tokio::test]
 async fn disk_without_room_for_names_is_full() {
     let place = Place::new();
-    let Some(disk) = Mounted::new(&place.directory(), "size=1m,nr_inodes=200,mode=0700") else {
+    let Some(disk) = Mounted::new(
+        "disk_without_room_for_names_is_full",
+        &place.directory(),
+        "size=1m,nr_inodes=200,mode=0700",
+    ) else {
         return;
     };
     let store = place.open().await;
@@ -161,7 +175,11 @@ async fn disk_without_room_for_names_is_full() {
 #[tokio::test]
 async fn read_only_file_system_can_be_read() {
     let place = Place::new();
-    let Some(disk) = Mounted::new(&place.directory(), "size=1m,mode=0700") else { return };
+    let Some(disk) =
+        Mounted::new("read_only_file_system_can_be_read", &place.directory(), "size=1m,mode=0700")
+    else {
+        return;
+    };
     let store = place.open().await;
     create(&store, 1, "one").await;
     create(&store, 2, "two").await;
@@ -185,7 +203,13 @@ async fn read_only_file_system_can_be_read() {
 #[tokio::test]
 async fn share_that_is_not_mounted_is_an_outage() {
     let place = Place::new();
-    let Some(share) = Mounted::new(&place.directory(), "size=1m,mode=0700") else { return };
+    let Some(share) = Mounted::new(
+        "share_that_is_not_mounted_is_an_outage",
+        &place.directory(),
+        "size=1m,mode=0700",
+    ) else {
+        return;
+    };
     let store = place.open().await;
     create(&store, 1, "one").await;
     drop(share);

@@ -266,6 +266,8 @@ pub enum ProblemKind {
     SetAside,
     /// An entry of an index without its session, or the other way round.
     Orphaned,
+    /// An entry that a later release wrote. It is no session here and no fault: that release reads it.
+    LaterRelease,
     /// What a write left behind that did not end.
     Leftover,
     /// Something that the store did not write.
@@ -278,7 +280,12 @@ impl fmt::Display for ProblemKind {
         f.write_str(match self {
             Self::Damaged => "damaged, reads as absent; look for what else writes to the store",
             Self::SetAside => "was damaged and is set aside; remove it once it was looked at",
-            Self::Orphaned => "leads to no session; a sweep removes it",
+            Self::Orphaned => {
+                "an entry of an index without its session, or the other way round; a sweep mends it"
+            }
+            Self::LaterRelease => {
+                "written by a later release, which alone can read it; run that one"
+            }
             Self::Leftover => "left by a write that did not end; a sweep removes it",
             Self::Foreign => "not of this store, which leaves it alone",
         })

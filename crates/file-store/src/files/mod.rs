@@ -69,4 +69,6 @@ pub(crate) enum Found {
     File { bytes: Vec<u8>, size: u64 },
     /// A link, a folder, a pipe, a device.
     NoFile,
+    /// A file of another user, who could have put any session into it.
+    Strange,
 }

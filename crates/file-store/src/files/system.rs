@@ -20,6 +20,7 @@ use rustix::{
         renameat, statat, unlinkat,
     },
     io::Errno,
+    process::geteuid,
 };
 
 use super::{FileSystem, Found, Lock, Root};
@@ -92,6 +93,15 @@ impl Opened {
         Ok((self.folder(folder)?, name))
     }
 
+    /// Whether a file of this owner may hold a session: this process's own, root's, or that of the
+    /// directory, who can do as he pleases with it anyhow. A network share can show all of them as
+    /// another user's than the process's.
+    fn trusts(&self, owner: u32) -> io::Result<bool> {
+        const ROOT: u32 = 0;
+        let is_ours = owner == geteuid().as_raw() || owner == ROOT;
+        Ok(is_ours || owner == fstat(&self.0)?.st_uid)
+    }
+
     fn open_file(&self, path: &str, flags: OFlags) -> io::Result<File> {
         let (folder, name) = self.place(path)?;
         Ok(File::from(openat(folder, name, FILE | flags, FILE_MODE)?))
@@ -122,6 +132,9 @@ impl Root for Opened {
         let facts = fstat(&file)?;
         if FileType::from_raw_mode(facts.st_mode) != FileType::RegularFile {
             return Ok(Found::NoFile);
+        }
+        if !self.trusts(facts.st_uid)? {
+            return Ok(Found::Strange);
         }
         let size = u64::try_from(facts.st_size).unwrap_or(0);
         let expected = usize::try_from(size).unwrap_or(usize::MAX).min(most);

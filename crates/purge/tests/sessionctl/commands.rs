@@ -144,6 +144,25 @@ async fn sweep_removes_what_has_expired_alone() {
 }
 
 #[tokio::test]
+async fn sweep_finds_what_lies_behind_many_live_sessions() {
+    let tool = Tool::empty().await;
+    // As many looks as several steps take; what is no session is quick to make.
+    for number in 0..13_000 {
+        let name = format!("00{number:062x}");
+        let folder = tool.directory.join("00");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), "theirs").unwrap();
+    }
+    let mut new = new_session(None, &[]);
+    new.lifetime = Lifetime::new(Duration::from_millis(1), Duration::from_millis(1));
+    let last = tower_keep_core::SessionId::from_bytes([0xff; 32]);
+    tool.store().await.create(&last, &new).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let ran = tool.run(&["sweep", "--batch", "1"]).assert(0);
+    assert_eq!(ran.out, "swept 1 expired session\n");
+}
+
+#[tokio::test]
 async fn purge_removes_all_and_says_how_much() {
     let tool = Tool::with(23).await;
     std::fs::write(tool.directory.join(".gitkeep"), "").unwrap();

@@ -43,6 +43,19 @@ async fn copy_takes_everything_and_says_so() {
     from.run(&["copy", "--to", &from.url]).assert(2);
 }
 
+#[tokio::test]
+async fn a_dry_run_makes_no_target_and_a_store_is_not_copied_to_itself() {
+    let from = Tool::with(3).await;
+    let to = from.path("elsewhere");
+    let url = format!("file:{}", to.display());
+    let json = from.run(&["copy", "--to", &url, "--dry-run", "--json"]).assert(0).json();
+    assert_eq!(json["copied"], 3);
+    assert!(!to.exists());
+    let itself = format!("file:{}/../sessions", from.directory.display());
+    let ran = from.run(&["copy", "--to", &itself]).assert(2);
+    assert!(ran.err.contains("the two stores of a copy are one"), "{ran:?}");
+}
+
 /// Kills a copy at many places; the last run must find everything right.
 #[tokio::test]
 async fn a_killed_copy_is_resumed() {

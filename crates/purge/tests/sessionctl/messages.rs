@@ -96,6 +96,19 @@ fn a_directory_that_is_not_there_is_not_made() {
     assert!(!directory.exists());
 }
 
+/// A wrong path must not be littered, nor read as a store that nobody uses.
+#[test]
+fn a_directory_that_is_no_store_is_left_as_it_is() {
+    let place = tempfile::tempdir().unwrap();
+    let url = format!("file:{}", place.path().display());
+    for arguments in [&["stats"][..], &["check"], &["sweep"], &["purge", "--yes"]] {
+        let mut command = bare(arguments);
+        let ran = Ran::from(command.args(["--store", &url]).output().unwrap()).assert(1);
+        assert!(ran.err.contains("no store was opened in it"), "{ran:?}");
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "{arguments:?}");
+    }
+}
+
 #[tokio::test]
 async fn names_with_control_characters_reach_no_output() {
     let tool = Tool::empty().await;

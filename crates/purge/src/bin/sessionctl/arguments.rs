@@ -97,7 +97,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Take every live session to another store, so that nobody is logged out.
+    /// Take every live session to another store, so that nobody is logged out
     ///
     /// The source is only read; each session goes over whole, under its id, with its times. Then
     /// everything is read again and compared, until nothing is left to do. Interrupted, even killed, run it

@@ -70,11 +70,11 @@ fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
                 command::purge(&open(&common).await?, &consent, output).await
             }
             Command::Copy(copy) => {
-                if common.store.as_deref() == Some(copy.to.as_str()) {
+                if common.store.as_deref().is_some_and(|store| store::is_one(store, &copy.to)) {
                     return Err(Failure::new(Exit::Usage, "the two stores of a copy are one"));
                 }
                 let from = open(&common).await?;
-                let to = Opened::open(&copy.to, common.timeout()).await?;
+                let to = Opened::open_target(&copy.to, common.timeout(), &copy.dry_run).await?;
                 command::copy(&from, &to, &copy, common.timeout(), output).await
             }
             Command::Check => command::check(&open(&common).await?, output).await,

@@ -1,14 +1,18 @@
 //! The store that a run works on: [`Opened`].
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
 use tower_keep_connect::ConnectErrorKind;
 use tower_keep_core::{
     Cursor, Index, Loaded, Page, Query, SessionId, Stats, Store, StoreError, StoreErrorKind,
 };
+use tower_keep_file_store::FileStore;
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    arguments::DryRun,
+    exit::{Exit, Failure},
+};
 
 /// How many sessions are listed at once.
 pub(crate) const PAGE: usize = 200;
@@ -38,22 +42,44 @@ impl Opened {
         }
     }
 
-    /// As [`open`](Self::open), but makes no directory where there is none: nobody looks after sessions
-    /// that were never there.
+    /// As [`open`](Self::open), but sets no directory up: nobody looks after sessions that were never
+    /// there, and a wrong path must not become a store.
     pub(crate) async fn open_existing(url: &str, timeout: Duration) -> Result<Self, Failure> {
-        let directory = url.strip_prefix("file:").filter(|directory| !directory.is_empty());
-        let directory = directory.map(|path| match path.strip_prefix("//") {
-            Some(absolute) if absolute.starts_with('/') => absolute,
-            _ => path,
-        });
-        if let Some(directory) = directory
-            && let Err(error) = std::fs::symlink_metadata(directory)
-        {
-            let mut failure = Failure::of(&error);
-            failure.causes = vec![std::mem::take(&mut failure.message)];
-            failure.message = format!("there are no sessions in the directory {directory}");
-            return Err(failure);
+        if let Some(directory) = directory(url) {
+            let missing = format!("there are no sessions in the directory {}", directory.display());
+            let found = std::fs::symlink_metadata(directory);
+            let is_store = found.and_then(|found| {
+                // Opening it tells what is wrong with it.
+                if found.is_dir() { FileStore::exists(directory) } else { Ok(true) }
+            });
+            match is_store {
+                Ok(true) => {}
+                Ok(false) => {
+                    let mut failure = Failure::new(Exit::Failed, missing);
+                    let cause =
+                        "no store was opened in it: check the path, or start the application";
+                    failure.causes = vec![cause.to_owned()];
+                    return Err(failure);
+                }
+                Err(error) => {
+                    let mut failure = Failure::of(&error);
+                    failure.causes = vec![std::mem::replace(&mut failure.message, missing)];
+                    return Err(failure);
+                }
+            }
         }
+        Self::open(url, timeout).await
+    }
+
+    /// The target of a copy, which is made if it is missing, but not by a dry run.
+    pub(crate) async fn open_target(
+        url: &str,
+        timeout: Duration,
+        dry_run: &DryRun,
+    ) -> Result<Self, Failure> {
+        let is_missing = directory(url).is_some_and(|path| matches!(path.try_exists(), Ok(false)));
+        // What is not there holds nothing, as a new store in memory does.
+        let url = if dry_run.dry_run && is_missing { "memory:" } else { url };
         Self::open(url, timeout).await
     }
 
@@ -126,6 +152,19 @@ impl Opened {
         }
         found.ok_or_else(|| not_found(&given))
     }
+}
+
+/// Whether two URLs name one store, by the same words or as two paths of one directory.
+pub(crate) fn is_one(url: &str, other: &str) -> bool {
+    let real = |url| directory(url)?.canonicalize().ok();
+    url == other || real(url).is_some_and(|directory| real(other) == Some(directory))
+}
+
+/// The directory that a URL names, if it names one.
+fn directory(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("file:").filter(|path| !path.is_empty())?;
+    let absolute = path.strip_prefix("//").filter(|path| path.starts_with('/'));
+    Some(Path::new(absolute.unwrap_or(path)))
 }
 
 /// Does long work until it is done or the user interrupts it.

@@ -13,8 +13,10 @@ use crate::{
     store::{Opened, unless_interrupted},
 };
 
-/// So many steps in a row that remove nothing end it, whatever the store says is left.
-const MAX_IDLE_STEPS: u32 = 3;
+/// So many steps in a row that remove nothing end it, whatever the store says is left. A store of
+/// millions of live sessions takes thousands of steps from one expired session to the next, and the
+/// user can interrupt it.
+const MAX_IDLE_STEPS: u32 = 100_000;
 
 pub(crate) async fn sweep(
     store: &Opened,
@@ -58,7 +60,10 @@ pub(crate) async fn sweep(
     drop(progress);
     let removed = removed.get();
     done.map_err(|failure| failure.after("swept", removed))?;
-    output.say(format_args!("swept {removed} expired sessions"));
+    output.say(format_args!(
+        "swept {removed} expired session{}",
+        if removed == 1 { "" } else { "s" }
+    ));
     if busy {
         output.say("another process is sweeping the store and removes the rest");
     }
