@@ -30,7 +30,7 @@ const RIVAL: SessionId = SessionId::from_bytes([0x33; 32]);
 
 /// Files of which one operation fails.
 #[derive(Clone, Debug)]
-struct Failing(Arc<Plan>);
+pub(crate) struct Failing(Arc<Plan>);
 
 #[derive(Debug)]
 struct Plan {
@@ -40,16 +40,23 @@ struct Plan {
     errno: AtomicI32,
     /// Whether the directory shows on another device, as where a share was mounted.
     is_unmounted: AtomicBool,
+    /// Whether each read takes a millisecond, as on a network share.
+    is_slow: AtomicBool,
 }
 
 impl Failing {
-    fn in_directory(directory: &Path) -> Self {
+    pub(crate) fn in_directory(directory: &Path) -> Self {
         Self(Arc::new(Plan {
             files: System::new(directory.to_owned()),
             left: AtomicUsize::new(usize::MAX),
             errno: AtomicI32::new(0),
             is_unmounted: AtomicBool::new(false),
+            is_slow: AtomicBool::new(false),
         }))
+    }
+
+    pub(crate) fn slow_down(&self) {
+        self.0.is_slow.store(true, SeqCst);
     }
 
     fn arm(&self, after: usize, errno: Errno) {
@@ -99,6 +106,9 @@ impl Root for FailingRoot {
     }
 
     fn read(&self, path: &str, most: usize) -> io::Result<Found> {
+        if self.plan.0.is_slow.load(SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.plan.pass()?;
         self.root.read(path, most)
     }

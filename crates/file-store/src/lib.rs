@@ -63,6 +63,8 @@ mod mark;
 mod purge;
 mod rotate;
 mod session_file;
+#[cfg(test)]
+mod slow;
 mod step;
 mod store;
 mod sweep;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 use tower_keep_core::{SessionId, StoreError, StoreErrorKind, Swept, Timestamp};
@@ -21,6 +22,10 @@ use crate::{
 /// So many files a step looks at besides those that it removes.
 const SPARE_LOOKS: usize = 4_096;
 
+/// So long a step looks at files, and as long at marks. A network share answers a thousandth as fast
+/// as a disk in memory, and callers have deadlines.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
 /// How far a sweep has come, from one step to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Pass {
@@ -31,6 +36,8 @@ pub(crate) struct Pass {
     /// What is still to be looked at, the next last.
     folders: Vec<String>,
     ids: Vec<SessionId>,
+    /// The folders of marks that are still to be tidied, after the sessions.
+    untidy: Vec<String>,
 }
 
 impl Keep {
@@ -48,7 +55,7 @@ impl Keep {
             let due = pass.look(step, limit)?;
             Ok(Some((lock, pass, due)))
         });
-        let Some((lock, pass, Due { ids, unmarked, more })) = looked.await? else {
+        let Some((lock, mut pass, Due { ids, unmarked, mut more })) = looked.await? else {
             return Ok(Swept::Busy);
         };
         let mut sessions = 0;
@@ -63,20 +70,23 @@ impl Keep {
             self.write(Shards::of([id]), move |step| Ok(step.mark_again(&id))).await?;
         }
         if !more {
-            self.tidy().await?;
+            more = !self.tidy(&mut pass).await?;
         }
         drop((lock, pass));
         Ok(Swept::Removed { sessions, more })
     }
 
-    /// Removes what writes left behind that did not end.
-    async fn tidy(self: &Arc<Self>) -> Result<(), StoreError> {
-        for shard in self.read(|step| step.shards_with_leftovers()).await? {
-            self.write(Shards::one(shard), move |step| step.remove(&temporary(shard))).await?;
+    /// Removes what writes left behind that did not end; says whether it came to an end.
+    async fn tidy(self: &Arc<Self>, pass: &mut Pass) -> Result<bool, StoreError> {
+        let began = Instant::now();
+        if pass.untidy.is_empty() {
+            for shard in self.read(|step| step.shards_with_leftovers()).await? {
+                self.write(Shards::one(shard), move |step| step.remove(&temporary(shard))).await?;
+            }
+            pass.untidy = self.read(|step| step.list(USERS)).await?;
         }
-        for folder in self.read(|step| step.list(USERS)).await? {
-            let orphans = self.read(move |step| step.orphans_in(&folder)).await?;
-            for (key, id) in orphans {
+        while let Some(folder) = pass.untidy.pop() {
+            for (key, id) in self.read(move |step| step.orphans_in(&folder)).await? {
                 self.write(Shards::of([id]), move |step| {
                     if !step.is_owned(key, &id)? {
                         step.unmark(key, &id);
@@ -85,12 +95,16 @@ impl Keep {
                 })
                 .await?;
             }
+            if began.elapsed() >= LONGEST_LOOK {
+                break;
+            }
         }
-        Ok(())
+        Ok(pass.untidy.is_empty())
     }
 }
 
 /// What a step of a sweep found.
+#[derive(Default)]
 struct Due {
     ids: Vec<SessionId>,
     /// Sessions of a user without its mark.
@@ -105,15 +119,18 @@ impl Pass {
     /// Nothing is left only where the files were looked at from the first to the last in this step,
     /// or, in a store of too many files for that, where a pass has come to its end.
     fn look(&mut self, step: &Step<'_>, limit: usize) -> Result<Due, StoreError> {
-        let now = step.keep.now();
+        if !self.untidy.is_empty() {
+            return Ok(Due::default());
+        }
+        let (now, began) = (step.keep.now(), Instant::now());
         let (mut due, mut unmarked) = (BTreeSet::new(), Vec::new());
         let mut looks = limit.saturating_add(SPARE_LOOKS);
         let (mut began_here, mut ended_here) = (false, false);
         let more = loop {
-            if due.len() >= limit {
+            if due.len() + unmarked.len() >= limit {
                 break !(began_here && self.is_over());
             }
-            if looks == 0 {
+            if looks == 0 || began.elapsed() >= LONGEST_LOOK {
                 break !ended_here;
             }
             looks -= 1;
