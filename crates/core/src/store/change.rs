@@ -89,12 +89,15 @@ pub enum OverLimit {
 /// What one request changed in a session, based on a version of its record.
 ///
 /// [`Change::applied_to`] is the meaning of a change; a store that keeps whole records calls it, one
-/// that can write single fields reads [`Change::edits`] instead.
+/// that can write single fields reads [`Change::edits`] instead, and one that writes all fields
+/// without reading them first asks for [`Change::fields`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     /// The version that the change was computed from.
     pub base_version: u64,
+    /// The fields of that version, shared with the record.
+    pub base_fields: Fields,
     /// When the absolute lifetime of the record that it was computed from began.
     pub created_at: Timestamp,
     /// How long the session lives from now on.
@@ -122,6 +125,7 @@ impl Change {
     pub fn new(record: &Record, lifetime: Lifetime) -> Self {
         Self {
             base_version: record.version,
+            base_fields: record.fields.clone(),
             created_at: record.created_at,
             lifetime,
             restart: false,
@@ -143,13 +147,22 @@ impl Change {
         version == self.base_version || !(self.exact || self.clear)
     }
 
+    /// The fields after the change, if the record is at the version that it was computed from: what a
+    /// statement writes that is bound to that version.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        self.edited(&self.base_fields)
+    }
+
+    fn edited(&self, fields: &Fields) -> Fields {
+        let edits = self.edits.iter().map(|(name, json)| (&**name, json.as_deref()));
+        if self.clear { Fields::default().with(edits) } else { fields.with(edits) }
+    }
+
     /// The record after the change, at the time of the store's clock.
     #[must_use]
     pub fn applied_to(&self, record: &Record, now: Timestamp) -> Record {
         let created_at = if self.restart { now } else { record.created_at };
-        let edits = self.edits.iter().map(|(name, json)| (&**name, json.as_deref()));
-        let fields =
-            if self.clear { Fields::default().with(edits) } else { record.fields.with(edits) };
         Record {
             layer: record.layer.clone(),
             version: record.version.saturating_add(1),
@@ -159,7 +172,7 @@ impl Change {
             user: self.user.as_ref().or(record.user.as_ref()).cloned(),
             client: record.client.clone(),
             remember: self.remember.unwrap_or(record.remember),
-            fields,
+            fields: self.edited(&record.fields),
         }
     }
 }
