@@ -90,7 +90,7 @@ pub enum OverLimit {
 ///
 /// [`Change::applied_to`] is the meaning of a change; a store that keeps whole records calls it, one
 /// that can write single fields reads [`Change::edits`] instead, and one that writes all fields
-/// without reading them first asks for [`Change::fields`].
+/// without reading them first begins with [`Change::base_fields`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -147,14 +147,10 @@ impl Change {
         version == self.base_version || !(self.exact || self.clear)
     }
 
-    /// The fields after the change, if the record is at the version that it was computed from: what a
-    /// statement writes that is bound to that version.
+    /// The fields after the change, where they were `fields` before it: those of the record, or
+    /// [`base_fields`](Self::base_fields) for a statement that is bound to them.
     #[must_use]
-    pub fn fields(&self) -> Fields {
-        self.edited(&self.base_fields)
-    }
-
-    fn edited(&self, fields: &Fields) -> Fields {
+    pub fn edited(&self, fields: &Fields) -> Fields {
         let edits = self.edits.iter().map(|(name, json)| (&**name, json.as_deref()));
         if self.clear { Fields::default().with(edits) } else { fields.with(edits) }
     }
