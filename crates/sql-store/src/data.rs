@@ -53,6 +53,26 @@ pub(crate) fn seal(id: &SessionId, data: &str) -> i64 {
     XxHash3_64::oneshot_with_seed(seed, data.as_bytes()).cast_signed()
 }
 
+/// A name as PostgreSQL takes it, which refuses NUL in text.
+#[cfg(feature = "postgres")]
+pub(crate) fn escape_text(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\0', ESCAPE]) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.replace(ESCAPE, "\u{FDD0}e").replace('\0', "\u{FDD0}u0000");
+    Cow::Owned(escaped)
+}
+
+/// The name that [`escape_text`] was given.
+#[cfg(feature = "postgres")]
+pub(crate) fn unescape_text(text: &str) -> Cow<'_, str> {
+    if !text.contains(ESCAPE) {
+        return Cow::Borrowed(text);
+    }
+    let plain = text.replace("\u{FDD0}u0000", "\0").replace("\u{FDD0}e", "\u{FDD0}");
+    Cow::Owned(plain)
+}
+
 /// Escapes what databases refuse in JSON: `\u0000` and halves of surrogate pairs.
 fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains("\\u") && !text.contains(ESCAPE) {
@@ -169,6 +189,15 @@ mod tests {
     }
 
     const PINNED: i64 = -413_327_162_944_239_932;
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn names_come_back_with_what_postgres_refuses() {
+        for name in ["ada", "a\0b", "\u{FDD0}", "\u{FDD0}u0000", "\u{FDD0}e\0\u{FDD0}"] {
+            assert!(!escape_text(name).contains('\0'));
+            assert_eq!(unescape_text(&escape_text(name)), name);
+        }
+    }
 
     proptest! {
         #[test]

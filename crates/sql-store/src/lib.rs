@@ -1,19 +1,23 @@
 //! Sessions in SQL.
 
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod data;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod limit;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod name;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod page;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod row;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder};

@@ -1,0 +1,5 @@
+//! What the tests of this crate share.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
