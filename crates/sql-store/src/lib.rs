@@ -4,6 +4,8 @@
 mod data;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod limit;
+#[cfg(feature = "mysql")]
+mod mysql;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod name;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
@@ -17,6 +19,8 @@ mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "mysql")]
+pub use mysql::{MySqlStore, MySqlStoreBuilder};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "sqlite")]

@@ -44,6 +44,12 @@ impl TableName {
         }
     }
 
+    /// The schema, and the name of something that belongs to the table, as values.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn parts(&self, suffix: &str) -> (Option<&str>, String) {
+        (self.schema.as_deref(), format!("{}{suffix}", self.table))
+    }
+
     /// As [`suffixed`](Self::suffixed), without the schema, as the names of indexes are given.
     pub(crate) fn own(&self, suffix: &str, quote: char) -> String {
         format!("{quote}{}{suffix}{quote}", self.table)

@@ -76,6 +76,9 @@ impl Sealed {
 pub(crate) struct Swap {
     /// The version that the row must have.
     pub(crate) version: i64,
+    /// When the row's absolute lifetime began.
+    #[cfg(feature = "mysql")]
+    pub(crate) created_at: Timestamp,
     /// The seal that the row must have.
     pub(crate) before: i64,
     /// The data that it gets.
@@ -89,7 +92,7 @@ impl Swap {
         from: &SessionId,
         to: &SessionId,
     ) -> Result<Self, StoreError> {
-        Self::of(change, change.base_version, &change.base_fields, from, to)
+        Self::of(change, change.base_version, change.created_at, &change.base_fields, from, to)
     }
 
     /// A change of a record as it is now.
@@ -99,18 +102,22 @@ impl Swap {
         from: &SessionId,
         to: &SessionId,
     ) -> Result<Self, StoreError> {
-        Self::of(change, fresh.version, &fresh.fields, from, to)
+        Self::of(change, fresh.version, fresh.created_at, &fresh.fields, from, to)
     }
 
     fn of(
         change: &Change,
         base: u64,
+        #[cfg_attr(not(feature = "mysql"), expect(unused_variables, reason = "others return it"))]
+        created_at: Timestamp,
         fields: &Fields,
         from: &SessionId,
         to: &SessionId,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             version: version(base),
+            #[cfg(feature = "mysql")]
+            created_at,
             before: Sealed::new(from, fields)?.seal,
             after: Sealed::new(to, &change.edited(fields))?,
         })
@@ -118,6 +125,7 @@ impl Swap {
 }
 
 /// So often at most a change is laid over what others wrote meanwhile, before the caller is told.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) const ATTEMPTS: usize = 3;
 
 /// A version as the column keeps it.
