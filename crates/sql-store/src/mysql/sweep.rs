@@ -68,7 +68,7 @@ impl Keep {
         // Of as many texts as there are sizes of batches, none is worth keeping.
         let mut asked: Asked<'_> = sqlx::query(&text).persistent(false);
         for row in rows {
-            asked = asked.bind(row.try_get::<&[u8], _>(0)?);
+            asked = asked.bind(row.try_get_unchecked::<&[u8], _>(0)?);
         }
         match link.write(asked).await? {
             Written::Rows(done) => Ok(done.rows_affected()),

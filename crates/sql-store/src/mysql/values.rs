@@ -35,36 +35,36 @@ fn timestamp(millis: i64) -> Timestamp {
 /// Reads the columns of a session.
 pub(crate) fn row(row: &MySqlRow) -> Result<Row<'_>, StoreError> {
     let time = |column: usize| row.try_get(column).map(timestamp).map_err(failed);
-    let address: Option<&str> = row.try_get(2).map_err(failed)?;
-    let address = match address.map(str::parse) {
+    let address = match text(row, 2)?.map(str::parse) {
         Some(Ok(address)) => Some(address),
         Some(Err(_)) => return Err(corrupt("a client address that is none")),
         None => None,
     };
-    let user: Option<&[u8]> = row.try_get(1).map_err(failed)?;
-    let agent: Option<&str> = row.try_get(3).map_err(failed)?;
+    let needed = |column| text(row, column)?.ok_or_else(|| corrupt("a column that is empty"));
     Ok(Row {
-        layer: text(row.try_get(0).map_err(failed)?)?.into(),
-        user: user.map(text).transpose()?.map(Into::into),
+        layer: needed(0)?.into(),
+        user: text(row, 1)?.map(Into::into),
         address,
-        agent: agent.map(Into::into),
+        agent: text(row, 3)?.map(Into::into),
         created_at: time(4)?,
         last_active: time(5)?,
         expires_at: time(6)?,
         version: row.try_get(7).map_err(failed)?,
         remember: row.try_get(8).map_err(failed)?,
-        data: row.try_get::<&str, _>(9).map_err(failed)?.into(),
+        data: needed(9)?.into(),
         seal: row.try_get(10).map_err(failed)?,
     })
 }
 
-fn text(bytes: &[u8]) -> Result<&str, StoreError> {
-    std::str::from_utf8(bytes).map_err(|_| corrupt("a name that is no text"))
+/// Reads text. Whether the driver takes a column for text or bytes depends on the server.
+fn text(row: &MySqlRow, column: usize) -> Result<Option<&str>, StoreError> {
+    let bytes: Option<&[u8]> = row.try_get_unchecked(column).map_err(failed)?;
+    bytes.map(str::from_utf8).transpose().map_err(|_| corrupt("a column that is no text"))
 }
 
 /// Reads an id.
 pub(crate) fn id(row: &MySqlRow, column: usize) -> Result<SessionId, StoreError> {
-    let bytes: &[u8] = row.try_get(column).map_err(failed)?;
+    let bytes: &[u8] = row.try_get_unchecked(column).map_err(failed)?;
     let bytes = bytes.try_into().map_err(|_| corrupt("an id that is none"))?;
     Ok(SessionId::from_bytes(bytes))
 }
