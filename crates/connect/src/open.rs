@@ -7,12 +7,13 @@ use tower_keep_core::Store;
 use crate::{ConnectError, ConnectErrorKind};
 
 /// The schemes, and the feature that each needs.
-pub(crate) const SCHEMES: [(&str, &str); 1] = [("memory", "memory")];
+pub(crate) const SCHEMES: [(&str, &str); 2] = [("file", "file"), ("memory", "memory")];
 
 /// Opens the store that a URL names, so that a deployment chooses it by its settings.
 ///
 /// | URL | store | feature |
 /// |---|---|---|
+/// | `file:DIR` | `FileStore` with its default settings in this directory, which is made if it is missing | `file` |
 /// | `memory:` | `MemoryStore` with its default bounds | `memory` |
 ///
 /// # Errors
@@ -30,6 +31,8 @@ pub(crate) const SCHEMES: [(&str, &str); 1] = [("memory", "memory")];
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
     let (scheme, rest) = url.split_once(':').ok_or(ConnectErrorKind::NoScheme)?;
     match scheme {
+        #[cfg(feature = "file")]
+        "file" => file(rest).await,
         #[cfg(feature = "memory")]
         "memory" => memory(rest),
         _ => {
@@ -41,6 +44,16 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
             .into())
         }
     }
+}
+
+#[cfg(feature = "file")]
+async fn file(rest: &str) -> Result<Arc<dyn Store>, ConnectError> {
+    if rest.is_empty() {
+        return Err(ConnectErrorKind::Malformed { form: "file:DIR" }.into());
+    }
+    // `file:///srv/sessions` is how other programs write `file:/srv/sessions`.
+    let directory = rest.strip_prefix("//").filter(|path| path.starts_with('/')).unwrap_or(rest);
+    Ok(Arc::new(tower_keep_file_store::FileStore::open(directory).await?))
 }
 
 #[cfg(feature = "memory")]
@@ -73,6 +86,20 @@ mod tests {
     async fn memory_takes_no_more_than_its_name() {
         connect("memory:").await.unwrap();
         assert_eq!(kind("memory:10").await, ConnectErrorKind::Malformed { form: "memory:" });
+    }
+
+    #[cfg(feature = "file")]
+    #[tokio::test]
+    async fn file_takes_a_directory() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("sessions");
+        for slashes in ["", "//"] {
+            let store = connect(&format!("file:{slashes}{}", directory.display())).await.unwrap();
+            assert!(store.index().is_some() && store.check().is_some());
+        }
+        assert!(directory.is_dir());
+        assert_eq!(kind("file:").await, ConnectErrorKind::Malformed { form: "file:DIR" });
+        assert_eq!(kind("file:/dev/null/sessions").await, ConnectErrorKind::Store);
     }
 
     #[cfg(not(feature = "memory"))]

@@ -93,7 +93,7 @@ fn load(store: &MemoryStore, id: &SessionId) {
 fn load_and_apply(store: &MemoryStore, id: &SessionId) {
     if let Some(loaded) = now(store.load(id)) {
         let mut change = Change::new(&loaded.record, Lifetime::AAL2);
-        change.edits.push(("visits".into(), Some("1235".into())));
+        change.edits.set("visits", "1235");
         assert!(matches!(now(store.apply(id, &change)), Applied::Applied(_)));
     }
 }

@@ -128,6 +128,10 @@ impl Store for MemoryStore {
         StoreFuture::ready(Ok(self.keep.delete(id)))
     }
 
+    fn answers_at_once(&self) -> bool {
+        true
+    }
+
     fn index(&self) -> Option<&dyn Index> {
         Some(self)
     }

@@ -87,7 +87,7 @@ fn bytes_are_bounded_and_a_giant_is_refused() {
     assert_eq!(error.kind(), StoreErrorKind::Full);
     let mut change = change(&store, 25);
     let value = "9".repeat(max as usize);
-    change.edits.push(("g".into(), Some(value)));
+    change.edits.set("g", &value);
     for error in [
         try_now(store.apply(&id(25), &change)).unwrap_err(),
         try_now(store.rotate(&id(25), &id(98), &change)).unwrap_err(),
@@ -97,7 +97,7 @@ fn bytes_are_bounded_and_a_giant_is_refused() {
     assert_eq!(listed(&store), sorted(20..30));
 
     // A session that grows stays, and others make room.
-    change.edits = vec![("g".into(), Some("9".repeat(500)))];
+    change.edits.set("g", &"9".repeat(500));
     assert!(matches!(now(store.apply(&id(25), &change)), Applied::Applied(_)));
     assert!(store.bytes() <= max);
     assert!(is_live(&store, 25));
@@ -213,14 +213,14 @@ proptest! {
                     let mut change = tower_keep_core::Change::new(&loaded.record, LIFETIME);
                     change.clear = clear;
                     change.user = user.map(|user| u32::from(user).into());
-                    change.edits.push(("g".into(), Some("9".repeat(bytes))));
+                    change.edits.set("g", &"9".repeat(bytes));
                     let applied = now(store.apply(&id(number), &change));
                     prop_assert!(matches!(applied, Applied::Applied(_)));
                 }
                 Step::Rotate(old, new, bytes) => {
                     let Some(loaded) = now(store.load(&id(old))) else { continue };
                     let mut change = tower_keep_core::Change::new(&loaded.record, LIFETIME);
-                    change.edits.push(("g".into(), Some("9".repeat(bytes))));
+                    change.edits.set("g", &"9".repeat(bytes));
                     let taken = is_live(&store, new);
                     let rotated = now(store.rotate(&id(old), &id(new), &change));
                     prop_assert_eq!(matches!(rotated, Rotated::Taken), taken);

@@ -137,7 +137,7 @@ fn storm_leaves_all_in_order() {
                             };
                             let mut change = tower_keep_core::Change::new(&loaded.record, LIFETIME);
                             change.user = Some(user.into());
-                            change.edits.push(("n".into(), Some("9".repeat(b as usize))));
+                            change.edits.set("n", &"9".repeat(b as usize));
                             if kind == 3 {
                                 now(store.apply(&id(a), &change));
                             } else {

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `tonic` | [`Error`] as a `tonic::Status` |
+//! | `file` | [`FileStore`], with its [`Durability`] |
 //! | `memory` | [`MemoryStore`] |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `conformance` | the suite for authors of stores |
@@ -33,6 +34,8 @@
 
 pub use tower_keep_connect::{ConnectError, ConnectErrorKind, connect};
 pub use tower_keep_core::*;
+#[cfg(feature = "file")]
+pub use tower_keep_file_store::{Durability, FileStore};
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
 

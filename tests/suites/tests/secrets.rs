@@ -241,7 +241,7 @@ async fn debug_of_public_types(
     search.print(record);
     search.print(&record.fields);
     let mut change = Change::new(record, Lifetime::default());
-    change.edits = vec![("a".into(), Some(VALUE.into()))];
+    change.edits.set("a", VALUE);
     search.print(&change);
     search.print(&store.apply(&token.id(), &change).await.unwrap());
     search.print(&loaded);

@@ -2,16 +2,15 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::execute::{Moment, execute};
-use crate::{Error, ErrorKind, session::Exchange};
+use crate::{Error, ErrorKind, session::Head};
 
-type Running = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type Outcome = Result<Head, Error>;
+type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A commit that runs to its end or its deadline on its own once it has begun.
 ///
@@ -19,20 +18,17 @@ type Running = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// the commit. That takes a task, but only where the store does not answer at once.
 pub(crate) enum Commit {
     Begun(Option<Running>),
-    Detached(JoinHandle<Result<(), Error>>),
+    Detached(JoinHandle<Outcome>),
 }
 
 impl Commit {
-    pub(crate) fn new(exchange: Arc<Exchange>, moment: Moment) -> Self {
-        // The response and this commit hold the exchange; whoever else does may go on with the
-        // session. Nobody who does not by now will, but the response may be dropped.
-        let observed = moment == Moment::Save || Arc::strong_count(&exchange) > 2;
-        Self::Begun(Some(Box::pin(execute(exchange, moment, observed))))
+    pub(super) fn new(commit: impl Future<Output = Outcome> + Send + 'static) -> Self {
+        Self::Begun(Some(Box::pin(commit)))
     }
 }
 
 impl Future for Commit {
-    type Output = Result<(), Error>;
+    type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Self::Begun(slot) = &mut *self {

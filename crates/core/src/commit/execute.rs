@@ -1,14 +1,19 @@
-//! Carrying a plan out: [`execute`].
+//! Carrying a plan out: [`commit`].
 
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use super::{
-    Plan,
-    write::{Done, Outcome, Work},
+    Commit, Plan,
+    write::{Done, Outcome, Patience, Work},
 };
 use crate::{
     Error, ErrorKind,
-    session::{Exchange, Live, Phase, State},
+    session::{Exchange, Head, Live, Phase, State, Turn, Turns},
     store::within,
     transport::Message,
 };
@@ -22,36 +27,102 @@ pub(crate) enum Moment {
     Save,
 }
 
-/// Commits what a request has written so far.
-pub(crate) async fn execute(
+/// How far a commit is.
+pub(crate) enum Begun {
+    Ended(Result<Head, Error>),
+    Running(Commit),
+}
+
+/// What there is to do.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once, where it was made")]
+enum Start<'a> {
+    Nothing(Head),
+    Work(Turn<&'a Turns>, Work),
+    /// Another handle of the request is asking the store, and its end must be awaited.
+    Busy,
+}
+
+/// Commits what a request has written so far, and tells what the head of its response must say.
+///
+/// A store that answers at once has done it when this returns.
+pub(crate) fn commit(exchange: &Arc<Exchange>, moment: Moment) -> Begun {
+    // The response holds the exchange; whoever else does may go on with the session. Nobody who does
+    // not by now will.
+    let observed = moment == Moment::Save || Arc::strong_count(exchange) > 1;
+    let (turn, mut work) = match start(exchange, moment, observed) {
+        Err(error) => return Begun::Ended(Err(error)),
+        Ok(Start::Nothing(head)) => return Begun::Ended(Ok(head)),
+        Ok(Start::Work(turn, work)) => (turn, work),
+        Ok(Start::Busy) => {
+            let exchange = Arc::clone(exchange);
+            return Begun::Running(Commit::new(await_turn(exchange, moment, observed)));
+        }
+    };
+    if exchange.manager().store().answers_at_once()
+        && let Some(outcome) = at_once(exchange, &mut work)
+    {
+        return Begun::Ended(settle(exchange, turn, moment, work, outcome));
+    }
+    let exchange = Arc::clone(exchange);
+    let turn = turn.held_by(Arc::clone(&exchange));
+    Begun::Running(Commit::new(finish(exchange, turn, moment, work)))
+}
+
+async fn await_turn(
     exchange: Arc<Exchange>,
     moment: Moment,
     observed: bool,
-) -> Result<(), Error> {
-    let _turn = exchange.turn().await;
-    let outcome = commit(&exchange, moment, observed).await;
-    if moment == Moment::Response {
-        // From here on the handles of this request have no say in the head.
-        exchange.state().phase = Phase::HeadSent;
+) -> Result<Head, Error> {
+    loop {
+        exchange.freed().await;
+        match start(&exchange, moment, observed)? {
+            Start::Nothing(head) => return Ok(head),
+            Start::Work(turn, work) => {
+                let turn = turn.held_by(Arc::clone(&exchange));
+                return finish(Arc::clone(&exchange), turn, moment, work).await;
+            }
+            Start::Busy => {}
+        }
     }
-    outcome
 }
 
-async fn commit(exchange: &Exchange, moment: Moment, observed: bool) -> Result<(), Error> {
-    let Some(mut work) = begin(exchange, moment, observed)? else {
-        return Ok(());
-    };
-    let outcome = carry_out(exchange, &mut work).await;
-    settle(exchange, moment, work, outcome)
+async fn finish(
+    exchange: Arc<Exchange>,
+    turn: Turn<Arc<Exchange>>,
+    moment: Moment,
+    mut work: Work,
+) -> Result<Head, Error> {
+    let outcome = carry_out(&exchange, &mut work, Patience::Queue).await;
+    settle(&exchange, turn, moment, work, outcome)
+}
+
+/// Carries the work out where the store answers at once and no other writer is in the way.
+fn at_once(exchange: &Exchange, work: &mut Work) -> Option<Result<Outcome, Error>> {
+    let commit = pin!(carry_out(exchange, work, Patience::None));
+    match commit.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(Outcome::Contended)) => None,
+        Poll::Ready(outcome) => Some(outcome),
+        // It promised to answer. What became of the call is unknown.
+        Poll::Pending => Some(Err(ErrorKind::TimedOut.into())),
+    }
 }
 
 /// Takes out of the state what is to be written. What handlers write meanwhile is for the next
 /// commit.
-fn begin(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Option<Work>, Error> {
+fn start(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Start<'_>, Error> {
     let manager = exchange.manager();
     let mut state = exchange.state();
-    if let Some(failure) = &state.failure {
-        return Err(failure.clone());
+    if state.busy {
+        return Ok(Start::Busy);
+    }
+    let ended = |state: &mut State| match moment {
+        // There is nothing to wait for any more: the head is as good as sent.
+        Moment::Response => state.head(),
+        Moment::Save => Head::default(),
+    };
+    if let Some(failure) = state.failure.clone() {
+        ended(&mut state);
+        return Err(failure);
     }
     let touch_due = state.live.as_ref().is_some_and(|live| manager.is_touch_due(live, &state));
     let plan = state.plan(touch_due || moment == Moment::Save);
@@ -59,16 +130,18 @@ fn begin(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Option<W
         Plan::Drop => {
             state.discard();
             manager.events().late_commit();
-            return late(moment).map(|()| None);
+            return late(moment).map(|()| Start::Nothing(ended(&mut state)));
         }
-        Plan::Nothing if state.gone => return late(moment).map(|()| None),
-        Plan::Nothing => return Ok(None),
+        Plan::Nothing if state.gone => {
+            return late(moment).map(|()| Start::Nothing(ended(&mut state)));
+        }
+        Plan::Nothing => return Ok(Start::Nothing(ended(&mut state))),
         _ if plan.makes_token() && state.phase == Phase::HeadSent => {
             return Err(ErrorKind::HeadSent.into());
         }
         _ => {}
     }
-    Ok(Some(Work {
+    let work = Work {
         plan,
         observed,
         touch_due,
@@ -79,7 +152,10 @@ fn begin(exchange: &Exchange, moment: Moment, observed: bool) -> Result<Option<W
         remember: state.remember.take(),
         rotate: std::mem::take(&mut state.rotate),
         destroyed: state.destroyed,
-    }))
+        lost_updates: 0,
+        attempts: 0,
+    };
+    Ok(Start::Work(exchange.take_turn(state), work))
 }
 
 /// What a commit to a session that has ended is: nothing to a response, an error to a `save`.
@@ -90,17 +166,21 @@ fn late(moment: Moment) -> Result<(), Error> {
     }
 }
 
-async fn carry_out(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error> {
+async fn carry_out(
+    exchange: &Exchange,
+    work: &mut Work,
+    patience: Patience,
+) -> Result<Outcome, Error> {
     let manager = exchange.manager();
     work.freshen()?;
     match work.plan {
         Plan::Nothing | Plan::Drop => Ok(Outcome::Gone),
         Plan::Touch => work.touch(manager).await,
         Plan::Create => work.create(manager, exchange.client()).await,
-        Plan::Apply | Plan::Rotate => work.change(manager).await,
+        Plan::Apply | Plan::Rotate => work.change(manager, patience).await,
         Plan::Destroy => destroy(exchange, work).await,
         Plan::Replace => match destroy(exchange, work).await? {
-            Outcome::Gone => Ok(Outcome::Gone),
+            Outcome::Gone | Outcome::Contended => Ok(Outcome::Gone),
             Outcome::Done(_) => work.create(manager, exchange.client()).await,
         },
     }
@@ -124,14 +204,32 @@ async fn destroy(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error>
     Ok(Outcome::Done(Done { live: None, message: Some(Message::Forget) }))
 }
 
-/// Puts the outcome into the state.
-fn settle(
+/// Puts the outcome into the state, and gives the turn back.
+fn settle<D: Deref<Target: AsRef<Turns>>>(
+    exchange: &Exchange,
+    mut turn: Turn<D>,
+    moment: Moment,
+    work: Work,
+    outcome: Result<Outcome, Error>,
+) -> Result<Head, Error> {
+    let mut state = turn.end();
+    let outcome = put(&mut state, exchange, moment, work, outcome);
+    match moment {
+        Moment::Response => {
+            let head = state.head();
+            outcome.map(|()| head)
+        }
+        Moment::Save => outcome.map(|()| Head::default()),
+    }
+}
+
+fn put(
+    state: &mut State,
     exchange: &Exchange,
     moment: Moment,
     work: Work,
     outcome: Result<Outcome, Error>,
 ) -> Result<(), Error> {
-    let mut state = exchange.state();
     match outcome {
         Ok(Outcome::Done(done)) => {
             // Without a response there is nobody to renew a cookie for.
@@ -139,10 +237,10 @@ fn settle(
             if done.message.is_some() && (has_response || work.plan.makes_token()) {
                 state.message = done.message;
             }
-            keep(&mut state, done.live, work.destroyed);
+            keep(state, done.live, work.destroyed);
             Ok(())
         }
-        Ok(Outcome::Gone) => {
+        Ok(Outcome::Gone | Outcome::Contended) => {
             state.end();
             // After a sign-out that came too late, the request may begin a new session.
             state.gone = work.plan != Plan::Destroy;
@@ -158,7 +256,7 @@ fn settle(
                 // Writing it again could do it twice.
                 state.failure = Some(error.clone());
             } else if moment == Moment::Save {
-                work.put_back(&mut state);
+                work.put_back(state);
             }
             Err(error)
         }

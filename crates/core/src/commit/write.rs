@@ -36,6 +36,19 @@ pub(super) struct Work {
     pub(super) remember: Option<bool>,
     pub(super) rotate: bool,
     pub(super) destroyed: u32,
+    /// How often the change was tried against other writers.
+    pub(super) attempts: u32,
+    /// How many values that this request had read, and others changed, it overwrites.
+    pub(super) lost_updates: usize,
+}
+
+/// What to do where other writers were faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Give up, as [`Outcome::Contended`], so as not to wait.
+    None,
+    /// Queue with them.
+    Queue,
 }
 
 /// How a call that writes ended.
@@ -44,6 +57,8 @@ pub(super) enum Outcome {
     Done(Done),
     /// The session had ended; nothing was written.
     Gone,
+    /// Others were faster; nothing was written yet.
+    Contended,
 }
 
 /// What was written.
@@ -117,9 +132,7 @@ impl Work {
         manager.admit(client)?;
         let remember = self.remember.unwrap_or_default();
         let mut new = NewRecord::new(manager.name().clone(), manager.settings().lifetime(remember));
-        let edits = self.pending.edits();
-        new.fields =
-            Fields::default().with(edits.iter().map(|(name, json)| (&**name, json.as_deref())));
+        new.fields = Fields::default().with(self.pending.edits());
         new.user.clone_from(&self.sign_in);
         new.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
         new.client = client.cloned();
@@ -143,69 +156,89 @@ impl Work {
 
     /// Applies the change, under a new token if the plan is to rotate, and again on the newer record
     /// where others were faster.
-    pub(super) async fn change(&mut self, manager: &Manager) -> Result<Outcome, Error> {
-        let Some(mut live) = self.live.clone() else {
-            return Ok(Outcome::Gone);
-        };
-        let mut lost_updates = 0;
+    pub(super) async fn change(
+        &mut self,
+        manager: &Manager,
+        patience: Patience,
+    ) -> Result<Outcome, Error> {
         let mut turn = None;
-        for attempt in 0..MAX_ATTEMPTS {
-            let change = self.change_of(manager, &live.record);
+        while self.attempts < MAX_ATTEMPTS {
+            let Some(live) = self.live.clone() else {
+                return Ok(Outcome::Gone);
+            };
+            if self.attempts > 0 && patience == Patience::None {
+                return Ok(Outcome::Contended);
+            }
+            if self.attempts > 0 && turn.is_none() {
+                let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
+                turn = Some(manager.queue().turn(&live.id, limit).await?);
+            } else if self.attempts > 1 {
+                pause(self.attempts).await;
+            }
+            self.attempts += 1;
             let target = match self.plan {
                 Plan::Rotate => Some(Token::random()?),
                 _ => None,
             };
-            match write_once(manager, &live.id, &change, target).await? {
-                Attempt::Written(receipt) => {
-                    manager.events().lost_update(&live.id, lost_updates);
-                    manager.events().evicted(receipt.evicted);
-                    if target.is_some() {
-                        manager.events().rotated();
-                    }
-                    let record = || {
-                        let mut record = change.applied_to(&live.record, receipt.at);
-                        if receipt.version != record.version {
-                            // The store merged it with changes that are not known here, so the
-                            // next one that depends on what was read must meet a conflict.
-                            record.version = change.base_version;
-                        }
-                        record
-                    };
-                    let remembered = self.remember.unwrap_or(live.record.remember);
-                    let name = target.map_or((live.id, live.token), |token| (token.id(), token));
-                    let rotated = target.is_some();
-                    return Ok(self.done(manager, name, receipt, remembered, rotated, record));
-                }
+            let mut change = self.change_of(manager, &live.record);
+            let attempt = write_once(manager, &live.id, &change, target).await;
+            if let Ok(Attempt::Written(receipt)) = attempt {
+                return Ok(self.changed(manager, live, &change, receipt, target));
+            }
+            self.pending.give_back(std::mem::take(&mut change.edits));
+            match attempt? {
                 Attempt::Conflict(fresh) => {
                     manager.events().conflict();
                     if !manager.accepts(&fresh) {
                         return Ok(Outcome::Gone);
                     }
-                    lost_updates +=
+                    self.lost_updates +=
                         self.pending.replay(&live.record.fields, &fresh.record.fields)?;
-                    live.record = fresh.record;
-                    live.at = fresh.at;
+                    self.live = Some(Live { record: fresh.record, at: fresh.at, ..live });
                 }
                 Attempt::Gone => return Ok(Outcome::Gone),
-                Attempt::Taken => {}
+                Attempt::Written(_) | Attempt::Taken => {}
                 Attempt::OverLimit => return Err(over_limit(manager)),
-            }
-            if turn.is_none() {
-                let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
-                turn = Some(manager.queue().turn(&live.id, limit).await?);
-            } else if attempt > 1 {
-                pause(attempt).await;
             }
         }
         Err(ErrorKind::Conflict.into())
     }
 
-    fn change_of(&self, manager: &Manager, record: &Record) -> Change {
+    /// What the session is after `change` of it.
+    fn changed(
+        &self,
+        manager: &Manager,
+        live: Live,
+        change: &Change,
+        receipt: Receipt,
+        target: Option<Token>,
+    ) -> Outcome {
+        manager.events().lost_update(&live.id, self.lost_updates);
+        manager.events().evicted(receipt.evicted);
+        if target.is_some() {
+            manager.events().rotated();
+        }
+        let record = || {
+            let mut record = change.applied_to(&live.record, receipt.at);
+            if receipt.version != record.version {
+                // The store merged it with changes that are not known here, so the next one that
+                // depends on what was read must meet a conflict.
+                record.version = change.base_version;
+            }
+            record
+        };
+        let remembered = self.remember.unwrap_or(live.record.remember);
+        let name = target.map_or((live.id, live.token), |token| (token.id(), token));
+        self.done(manager, name, receipt, remembered, target.is_some(), record)
+    }
+
+    /// The change to write. It borrows the edits, which are to be given back.
+    fn change_of(&mut self, manager: &Manager, record: &Record) -> Change {
         let remember = self.remember.unwrap_or(record.remember);
         let mut change = Change::new(record, manager.settings().lifetime(remember));
         change.clear = self.pending.clears();
         change.exact = self.pending.has_updates() || self.pending.sets_what_it_read();
-        change.edits = self.pending.edits();
+        change.edits = self.pending.lend();
         change.remember = self.remember;
         change.restart = self.sign_in.is_some();
         change.user.clone_from(&self.sign_in);

@@ -12,9 +12,9 @@ use pin_project_lite::pin_project;
 
 use crate::{
     Error,
-    commit::{Commit, Moment},
+    commit::{Begun, Commit, Moment, commit},
     response,
-    session::Exchange,
+    session::{Exchange, Head},
 };
 
 pin_project! {
@@ -51,11 +51,18 @@ where
             if !this.exchange.was_accessed() {
                 return Poll::Ready(Ok(response));
             }
-            if !end_of_handler(this.exchange, &response) {
-                return Poll::Ready(Ok(finish(response, this.exchange, Ok(()), *this.is_grpc)));
+            discard(this.exchange, &response);
+            match commit(this.exchange, Moment::Response) {
+                Begun::Ended(outcome) => {
+                    return Poll::Ready(Ok(finish(
+                        response,
+                        this.exchange,
+                        outcome,
+                        *this.is_grpc,
+                    )));
+                }
+                Begun::Running(commit) => *this.committing = Some((commit, Some(response))),
             }
-            let commit = Commit::new(Arc::clone(this.exchange), Moment::Response);
-            *this.committing = Some((commit, Some(response)));
         }
         let Some((commit, response)) = this.committing else {
             return Poll::Pending;
@@ -69,35 +76,27 @@ where
     }
 }
 
-/// Whether anything is to be committed.
-fn end_of_handler<Body>(exchange: &Exchange, response: &Response<Body>) -> bool {
+/// Forgets what the handler wrote, where the layer was told to by the status.
+fn discard<Body>(exchange: &Exchange, response: &Response<Body>) {
     if let Some(discard) = &exchange.manager().settings().discard
         && discard(response.status())
     {
         exchange.state().discard();
     }
-    exchange.needs_commit()
 }
 
 /// Gives the response its session's headers, or replaces it where the commit failed.
 fn finish<Body: Default>(
     mut response: Response<Body>,
     exchange: &Exchange,
-    outcome: Result<(), Error>,
+    outcome: Result<Head, Error>,
     is_grpc: bool,
 ) -> Response<Body> {
-    let (message, transport) = {
-        let mut state = exchange.state();
-        (state.message.take(), state.transport)
-    };
     let manager = exchange.manager();
-    let message = match outcome {
-        Ok(()) => message,
-        Err(error) => {
-            response = response::failure(&error, is_grpc);
-            None
-        }
-    };
+    let Head { message, transport } = outcome.unwrap_or_else(|error| {
+        response = response::failure(&error, is_grpc);
+        Head::default()
+    });
     if let Some(message) = message {
         if let Some(transport) = manager.settings().transports.get(transport) {
             transport.send(message, response.headers_mut());

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::packed::{Packed, Packer};
+use super::packed::Packed;
 
 /// Up to this many bytes a change writes all of the text anew; above, it shares what it leaves.
 const SHARE_FROM_BYTES: usize = 2_048;
@@ -167,23 +167,19 @@ impl Fields {
 
     /// These fields and the edits, which are in order, in one piece.
     fn repacked(&self, edits: &[(&str, Option<&str>)]) -> Packed {
-        let added = edits.iter().map(|(name, value)| name.len() + value.map_or(0, str::len));
-        let fields = self.parts().0.len() + edits.len();
-        let mut packer = Packer::with_capacity(self.bytes() + added.sum::<usize>(), fields);
+        let mut fields = SmallVec::<[_; 16]>::new();
         let mut edits = edits.iter().peekable();
         for (name, value) in self.iter() {
             while let Some((edited, value)) = edits.next_if(|(edited, _)| *edited < name) {
-                packer.push(edited, *value);
+                fields.extend(value.map(|value| (*edited, value)));
             }
             match edits.next_if(|(edited, _)| *edited == name) {
-                Some((_, value)) => packer.push(name, *value),
-                None => packer.push(name, Some(value)),
+                Some((_, value)) => fields.extend(value.map(|value| (name, value))),
+                None => fields.push((name, value)),
             }
         }
-        for (name, value) in edits {
-            packer.push(name, *value);
-        }
-        packer.finish()
+        fields.extend(edits.filter_map(|(name, value)| value.map(|value| (*name, value))));
+        Packed::of(&fields)
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod client;
 mod codec;
+mod edits;
 mod fields;
 mod lifetime;
 mod names;
 mod packed;
 
 pub use client::Client;
+pub use edits::Edits;
 pub use fields::Fields;
 pub use lifetime::Lifetime;
 pub use names::{LayerName, UserId};

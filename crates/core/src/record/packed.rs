@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 /// Names and values in one allocation, in the order of the names, so that a million small sessions
 /// cost little more than their text, and reading one touches little memory.
 ///
@@ -13,7 +11,7 @@ use smallvec::SmallVec;
 #[derive(Clone, Default)]
 pub(super) struct Packed(Arc<[u8]>);
 
-/// What [`Packer`] wrote as text is text.
+/// What was packed as text is text.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
@@ -55,26 +53,81 @@ impl Packed {
             .map(move |place| (text(table.part(2 * place)), text(table.part(2 * place + 1))))
     }
 
-    /// These fields with one set or removed: what lies before and after it is copied in two pieces.
+    /// These fields with one set or removed: what lies before and after it is copied as it is.
     pub(super) fn with(&self, name: &str, value: Option<&str>) -> Self {
         let table = self.table();
-        let (place, after) = match table.place(name) {
-            Ok(place) => (place, place + 1),
-            Err(_) if value.is_none() => return self.clone(),
-            Err(place) => (place, place),
+        let (place, after) = match (table.place(name), value) {
+            (Ok(place), Some(value)) if value.len() == table.part(2 * place + 1).len() => {
+                return self.patched(table.start(2 * place + 1), value);
+            }
+            (Ok(place), _) => (place, place + 1),
+            (Err(_), None) => return self.clone(),
+            (Err(place), Some(_)) => (place, place),
         };
+        // What goes, and what comes in its stead.
         let (start, end) = (table.start(2 * place), table.start(2 * after));
-        let mut packer = Packer::with_capacity(
-            table.text.len() - (end - start) + value.map_or(0, |value| name.len() + value.len()),
-            table.fields - (after - place) + usize::from(value.is_some()),
-        );
-        packer.bytes.extend_from_slice(&table.text[..start]);
-        packer.ends.extend((1..=2 * place).map(|part| table.start(part)));
-        packer.push(name, value);
-        let now = packer.bytes.len();
-        packer.bytes.extend_from_slice(&table.text[end..]);
-        packer.ends.extend((2 * after + 1..=2 * table.fields).map(|n| table.start(n) - end + now));
-        packer.finish()
+        let (name, added, value) = match value {
+            Some(value) => (name, 1, value),
+            None => ("", 0, ""),
+        };
+        let fields = table.fields - (after - place) + added;
+        let text_bytes = table.text.len() - (end - start) + name.len() + value.len();
+        Self::write(text_bytes, fields, |text, ends| {
+            let middle = start + name.len();
+            let now = middle + value.len();
+            text[..start].copy_from_slice(&table.text[..start]);
+            text[start..middle].copy_from_slice(name.as_bytes());
+            text[middle..now].copy_from_slice(value.as_bytes());
+            text[now..].copy_from_slice(&table.text[end..]);
+            (1..=2 * place).for_each(|part| ends.push(table.start(part)));
+            [middle, now].iter().take(2 * added).for_each(|part| ends.push(*part));
+            let behind = 2 * after + 1..=2 * table.fields;
+            behind.for_each(|part| ends.push(table.start(part) - end + now));
+        })
+    }
+
+    /// A copy with other text of the same length at some place.
+    fn patched(&self, start: usize, text: &str) -> Self {
+        let mut packed = Arc::<[u8]>::from(&*self.0);
+        if let Some(bytes) = Arc::get_mut(&mut packed) {
+            bytes[start..start + text.len()].copy_from_slice(text.as_bytes());
+        }
+        Self(packed)
+    }
+
+    /// Packs fields that come in the order of their names, each once.
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        let text_bytes = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        Self::write(text_bytes, fields.len(), |text, ends| {
+            let mut end = 0;
+            for part in fields.iter().flat_map(|(name, value)| [name, value]) {
+                let start = end;
+                end += part.len();
+                text[start..end].copy_from_slice(part.as_bytes());
+                ends.push(end);
+            }
+        })
+    }
+
+    /// Makes the one allocation, whose text and numbers `fill` then writes.
+    fn write(
+        text_bytes: usize,
+        fields: usize,
+        fill: impl FnOnce(&mut [u8], &mut Ends<'_>),
+    ) -> Self {
+        if fields == 0 {
+            return Self::default();
+        }
+        let numbers = 2 * fields + 1;
+        let width = width(text_bytes + 2 * numbers);
+        let mut packed: Arc<[u8]> = std::iter::repeat_n(0, text_bytes + numbers * width).collect();
+        if let Some(bytes) = Arc::get_mut(&mut packed) {
+            let (text, rest) = bytes.split_at_mut(text_bytes);
+            let mut ends = Ends { rest, width };
+            fill(text, &mut ends);
+            ends.push(fields);
+        }
+        Self(packed)
     }
 
     #[cfg(test)]
@@ -84,11 +137,16 @@ impl Packed {
 
     fn table(&self) -> Table<'_> {
         let bytes = &*self.0;
-        let width = width(bytes.len());
-        let Some(last) = bytes.len().checked_sub(width) else { return Table::default() };
-        let fields = number(&bytes[last..], width);
-        let (text, ends) = bytes.split_at(last.saturating_sub(2 * fields * width));
-        Table { text, ends, width, fields }
+        let numbers = if width(bytes.len()) == 2 {
+            Numbers::Short(bytes.as_rchunks().1)
+        } else {
+            Numbers::Long(bytes.as_rchunks().1)
+        };
+        let Some(last) = numbers.len().checked_sub(1) else { return Table::default() };
+        let fields = numbers.at(last);
+        let first = last.saturating_sub(2 * fields);
+        let text = bytes.len() - (numbers.len() - first) * numbers.width();
+        Table { text: &bytes[..text], ends: numbers.between(first, last), fields }
     }
 }
 
@@ -97,8 +155,7 @@ impl Packed {
 struct Table<'a> {
     text: &'a [u8],
     /// Where each name and value ends in the text.
-    ends: &'a [u8],
-    width: usize,
+    ends: Numbers<'a>,
     fields: usize,
 }
 
@@ -117,25 +174,64 @@ impl<'a> Table<'a> {
     }
 
     /// The `index`th of all names and values.
+    #[inline]
     fn part(&self, index: usize) -> &'a [u8] {
-        self.text.get(self.start(index)..self.start(index + 1)).unwrap_or_default()
+        self.text.get(self.start(index)..self.ends.at(index)).unwrap_or_default()
     }
 
     /// Where the `index`th of all names and values begins, and the one before it ends.
+    #[inline]
     fn start(&self, index: usize) -> usize {
-        match index.checked_sub(1).and_then(|before| self.ends.get(before * self.width..)) {
-            Some(end) => number(end, self.width),
-            None => 0,
-        }
+        index.checked_sub(1).map_or(0, |before| self.ends.at(before))
     }
 }
 
-/// The number that some bytes begin with.
-fn number(bytes: &[u8], width: usize) -> usize {
-    match (width, bytes) {
-        (2, [a, b, ..]) => u16::from_ne_bytes([*a, *b]).into(),
-        (_, [a, b, c, d, ..]) => u32::from_ne_bytes([*a, *b, *c, *d]) as usize,
-        _ => 0,
+/// Numbers of two or four bytes.
+#[derive(Clone, Copy)]
+enum Numbers<'a> {
+    Short(&'a [[u8; 2]]),
+    Long(&'a [[u8; 4]]),
+}
+
+impl Default for Numbers<'_> {
+    fn default() -> Self {
+        Self::Short(&[])
+    }
+}
+
+impl<'a> Numbers<'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::Short(numbers) => numbers.len(),
+            Self::Long(numbers) => numbers.len(),
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Self::Short(_) => 2,
+            Self::Long(_) => 4,
+        }
+    }
+
+    /// One of them; zero if there are not so many.
+    #[inline]
+    fn at(self, index: usize) -> usize {
+        match self {
+            Self::Short(numbers) => {
+                numbers.get(index).map_or(0, |number| u16::from_ne_bytes(*number).into())
+            }
+            Self::Long(numbers) => {
+                numbers.get(index).map_or(0, |number| u32::from_ne_bytes(*number) as usize)
+            }
+        }
+    }
+
+    fn between(self, first: usize, last: usize) -> Numbers<'a> {
+        match self {
+            Self::Short(numbers) => Self::Short(&numbers[first..last]),
+            Self::Long(numbers) => Self::Long(&numbers[first..last]),
+        }
     }
 }
 
@@ -144,44 +240,22 @@ fn width(bytes: usize) -> usize {
     if bytes <= usize::from(u16::MAX) { 2 } else { 4 }
 }
 
-/// Packs fields that come in the order of their names.
-pub(super) struct Packer {
-    bytes: Vec<u8>,
-    ends: SmallVec<[usize; 16]>,
+/// Writes where names and values end.
+struct Ends<'a> {
+    rest: &'a mut [u8],
+    width: usize,
 }
 
-impl Packer {
-    pub(super) fn with_capacity(text_bytes: usize, fields: usize) -> Self {
-        let numbers = 2 * fields + 1;
-        Self {
-            bytes: Vec::with_capacity(text_bytes + numbers * width(text_bytes + 2 * numbers)),
-            ends: SmallVec::with_capacity(numbers),
-        }
-    }
-
-    /// Adds a field, if there is a value.
-    pub(super) fn push(&mut self, name: &str, value: Option<&str>) {
-        let Some(value) = value else { return };
-        for part in [name, value] {
-            self.bytes.extend_from_slice(part.as_bytes());
-            self.ends.push(self.bytes.len());
-        }
-    }
-
-    pub(super) fn finish(self) -> Packed {
-        if self.ends.is_empty() {
-            return Packed::default();
-        }
-        let Self { mut bytes, mut ends } = self;
-        ends.push(ends.len() / 2);
+impl Ends<'_> {
+    fn push(&mut self, end: usize) {
+        let (number, rest) = std::mem::take(&mut self.rest).split_at_mut(self.width);
         // Records are limited to far less than the four gigabytes at which this saturates.
-        let numbers = ends.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX));
-        if width(bytes.len() + 2 * ends.len()) == 2 {
+        let end = u32::try_from(end).unwrap_or(u32::MAX);
+        match number {
             // What is so short has no larger number.
-            numbers.for_each(|number| bytes.extend_from_slice(&(number as u16).to_ne_bytes()));
-        } else {
-            numbers.for_each(|number| bytes.extend_from_slice(&number.to_ne_bytes()));
+            [a, b] => [*a, *b] = (end as u16).to_ne_bytes(),
+            number => number.copy_from_slice(&end.to_ne_bytes()),
         }
-        Packed(bytes.into())
+        self.rest = rest;
     }
 }

@@ -1,13 +1,13 @@
 //! The fields of a session: reading and writing them.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
+use compact_str::CompactString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     FieldName, FieldOf, Session, State,
-    json::{decode, encode},
-    pending::{Operation, View},
+    json::{Text, decode, encode},
 };
 use crate::{Error, ErrorKind, Fields};
 
@@ -23,20 +23,13 @@ impl Session {
     /// [`ErrorKind::Decode`] if the field holds a value of another type.
     pub fn get<T: DeserializeOwned>(&self, key: impl FieldOf<T>) -> Result<Option<T>, Error> {
         let name = key.as_name();
-        let (view, live) = {
+        let json = {
             let mut state = self.exchange.state();
-            let view = state.pending.view(name);
-            if matches!(view, View::Stored) {
-                state.pending.note_read(name);
-            }
-            (view, state.live.as_ref().map(|live| Arc::clone(&live.record)))
+            state.note_read(name);
+            state.json(name).map(Text::of)
         };
         // Decoding runs code of the application, which must not find the state locked.
-        let json = match &view {
-            View::Own(json) => json.as_deref(),
-            View::Stored => live.as_ref().and_then(|record| record.fields.get(name)),
-        };
-        json.map(decode).transpose()
+        json.map(|json| decode(json.as_str())).transpose()
     }
 
     /// Sets a field. The last commit wins; use [`Session::update`] for a value that depends on the
@@ -98,15 +91,11 @@ impl Session {
         check_name(&name)?;
         // The function runs without a lock, and again if another handle of this request was faster.
         loop {
-            let (view, record, generation) = {
+            let (json, generation) = {
                 let state = self.exchange.state();
-                let record = state.live.as_ref().map(|live| Arc::clone(&live.record));
-                (state.pending.view(&name), record, state.pending.generation())
+                (state.json(&name).map(Text::of), state.pending.generation())
             };
-            let json = match &view {
-                View::Own(json) => json.as_deref(),
-                View::Stored => record.as_ref().and_then(|record| record.fields.get(&name)),
-            };
+            let json = json.as_ref().map(Text::as_str);
             let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
             update(&mut value);
             let json = encode(&value)?;
@@ -115,17 +104,16 @@ impl Session {
                 continue;
             }
             self.check_size(&state, &name, &json)?;
-            let operation = if state.pending.determines(&name) {
-                Operation::Set(json)
+            if state.pending.determines(&name) {
+                state.pending.set(name, Some(json));
             } else {
                 let again = move |json: Option<&str>| {
                     let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
                     update(&mut value);
                     encode(&value)
                 };
-                Operation::Update(Box::new(again), json)
-            };
-            state.pending.push(name, operation);
+                state.pending.update(name, Box::new(again), json);
+            }
             return Ok(value);
         }
     }
@@ -134,14 +122,8 @@ impl Session {
     #[must_use]
     pub fn contains(&self, key: impl FieldName) -> bool {
         let mut state = self.exchange.state();
-        match state.pending.view(key.as_name()) {
-            View::Own(json) => json.is_some(),
-            View::Stored => {
-                state.pending.note_read(key.as_name());
-                let live = state.live.as_ref();
-                live.is_some_and(|live| live.record.fields.get(key.as_name()).is_some())
-            }
-        }
+        state.note_read(key.as_name());
+        state.json(key.as_name()).is_some()
     }
 
     /// The names of all fields that are set, in order.
@@ -149,7 +131,6 @@ impl Session {
     pub fn keys(&self) -> Vec<String> {
         let state = self.exchange.state();
         let edits = state.pending.edits();
-        let edits = edits.iter().map(|(name, json)| (&**name, json.as_deref()));
         let stored = state.live.as_ref().filter(|_| !state.pending.clears());
         let fields = stored.map(|live| live.record.fields.clone()).unwrap_or_default().with(edits);
         let own = fields.iter().map(|(name, _)| name).filter(|name| !name.starts_with(RESERVED));
@@ -169,20 +150,13 @@ impl Session {
 
     /// What this request sees in a field, be it one of tower-keep's own.
     pub(super) fn json_of(&self, name: &str) -> Option<String> {
-        let state = self.exchange.state();
-        match state.pending.view(name) {
-            View::Own(json) => json,
-            View::Stored => {
-                let record = &state.live.as_ref()?.record;
-                record.fields.get(name).map(str::to_owned)
-            }
-        }
+        self.exchange.state().json(name).map(str::to_owned)
     }
 
-    pub(super) fn set(&self, name: Cow<'static, str>, json: String) -> Result<(), Error> {
+    pub(super) fn set(&self, name: Cow<'static, str>, json: CompactString) -> Result<(), Error> {
         let mut state = self.exchange.state();
         self.check_size(&state, &name, &json)?;
-        state.pending.push(name, Operation::Set(json));
+        state.pending.set(name, Some(json));
         Ok(())
     }
 
@@ -191,8 +165,8 @@ impl Session {
         let stored =
             state.live.as_ref().is_some_and(|live| live.record.fields.get(&name).is_some());
         // Removing what nobody set is no write.
-        if stored || !matches!(state.pending.view(&name), View::Stored) {
-            state.pending.push(name, Operation::Remove);
+        if stored || state.pending.writes(&name) {
+            state.pending.set(name, None);
         }
     }
 
@@ -202,7 +176,7 @@ impl Session {
         let stored = state.live.as_ref().filter(|_| !state.pending.clears());
         let none = Fields::default();
         let fields = stored.map_or(&none, |live| &live.record.fields);
-        let written = state.pending.written();
+        let written = state.pending.edits();
         limits.check_record(fields, written.chain([(name, Some(json))]))
     }
 }

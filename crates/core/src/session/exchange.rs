@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, MutexGuard, OnceLock},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use http::{HeaderMap, HeaderValue};
@@ -10,9 +13,9 @@ use smallvec::SmallVec;
 
 use super::{
     state::{Live, Lookup, Phase, State},
-    turn::{Asked, Turn},
+    turn::{StateGuard, Turn, Turns},
 };
-use crate::{Client, Error, Plan, layer::Manager, lookup};
+use crate::{Client, Error, layer::Manager, lookup};
 
 /// The header values in which a token could be, with the number of their transport.
 pub(crate) type Presented = SmallVec<[(u8, HeaderValue); 1]>;
@@ -25,9 +28,17 @@ pub(crate) struct Exchange {
     manager: Arc<Manager>,
     presented: Presented,
     client: Option<Client>,
-    /// There once the request has asked for its session in any way, so that the response depends on
-    /// it.
-    asked: OnceLock<Asked>,
+    /// Whether the request has asked for its session in any way, so that the response depends on it.
+    accessed: AtomicBool,
+    turns: Turns,
+}
+
+/// What a handle that needs the session finds.
+enum Look<'a> {
+    Known(Result<(), Error>),
+    /// The session is still to be loaded, by this handle.
+    Turn(Turn<&'a Turns>),
+    Busy,
 }
 
 impl Exchange {
@@ -37,13 +48,15 @@ impl Exchange {
         client: Option<Client>,
     ) -> Self {
         let presented = manager.presented(headers);
-        Self { manager, presented, client, asked: OnceLock::new() }
+        let accessed = AtomicBool::new(false);
+        Self { manager, presented, client, accessed, turns: Turns::default() }
     }
 
     /// An exchange without a request, around a session that is in the store.
     pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
-        let asked = Asked::new(State::detached(live));
-        Self { manager, presented: Presented::new(), client: None, asked: asked.into() }
+        let turns = Turns::new(State::detached(live));
+        let (presented, accessed) = (Presented::new(), AtomicBool::new(true));
+        Self { manager, presented, client: None, accessed, turns }
     }
 
     pub(crate) fn manager(&self) -> &Arc<Manager> {
@@ -60,34 +73,55 @@ impl Exchange {
     }
 
     pub(crate) fn was_accessed(&self) -> bool {
-        self.asked.get().is_some()
+        self.accessed.load(Relaxed)
     }
 
     /// The state. No code of the application runs under this lock, and no `.await` does.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.asked().state()
-    }
-
-    fn asked(&self) -> &Asked {
-        self.asked.get_or_init(Asked::default)
+    pub(crate) fn state(&self) -> StateGuard<'_> {
+        self.turns.state()
     }
 
     /// Waits until no other handle of this request is asking the store.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
-        self.asked().turn().await
+    pub(crate) async fn turn(&self) -> Turn<&Turns> {
+        self.turns.turn().await
+    }
+
+    /// Takes the turn to ask the store, of a state that is not busy.
+    pub(crate) fn take_turn<'a>(&'a self, state: StateGuard<'a>) -> Turn<&'a Turns> {
+        self.turns.take_turn(state)
+    }
+
+    /// Waits until no other handle of this request seems to be asking the store.
+    pub(crate) async fn freed(&self) {
+        self.turns.freed().await;
     }
 
     /// Loads the session, once for all handles of the request.
     pub(crate) async fn load(&self) -> Result<(), Error> {
-        if let Some(outcome) = self.lookup_outcome() {
-            return outcome;
+        self.accessed.store(true, Relaxed);
+        loop {
+            match self.look() {
+                Look::Known(outcome) => return outcome,
+                Look::Turn(turn) => return self.find(turn).await,
+                // In a box, since a waiter is large and nearly nobody waits.
+                Look::Busy => Box::pin(self.freed()).await,
+            }
         }
-        let _turn = self.turn().await;
-        if let Some(outcome) = self.lookup_outcome() {
-            return outcome;
+    }
+
+    fn look(&self) -> Look<'_> {
+        let state = self.state();
+        match &state.lookup {
+            Lookup::Done => Look::Known(Ok(())),
+            Lookup::Failed(error) => Look::Known(Err(error.clone())),
+            Lookup::Open if state.busy => Look::Busy,
+            Lookup::Open => Look::Turn(self.take_turn(state)),
         }
+    }
+
+    async fn find(&self, mut turn: Turn<&Turns>) -> Result<(), Error> {
         let found = lookup::find(&self.manager, &self.presented).await;
-        let mut state = self.state();
+        let mut state = turn.end();
         match found {
             Ok(found) => {
                 state.lookup = Lookup::Done;
@@ -101,30 +135,11 @@ impl Exchange {
             }
         }
     }
+}
 
-    fn lookup_outcome(&self) -> Option<Result<(), Error>> {
-        match &self.state().lookup {
-            Lookup::Open => None,
-            Lookup::Done => Some(Ok(())),
-            Lookup::Failed(error) => Some(Err(error.clone())),
-        }
-    }
-
-    /// Whether the end of the request has to wait for the store: to write, or for what one of its
-    /// handles has begun and the client must hear of. If not, the head is as good as sent.
-    pub(crate) fn needs_commit(&self) -> bool {
-        let mut state = self.state();
-        if state.busy {
-            return true;
-        }
-        let touch_due =
-            state.live.as_ref().is_some_and(|live| self.manager.is_touch_due(live, &state));
-        // The commit reports a failure.
-        let needs = state.failure.is_some() || state.plan(touch_due) != Plan::Nothing;
-        if !needs {
-            state.phase = Phase::HeadSent;
-        }
-        needs
+impl AsRef<Turns> for Exchange {
+    fn as_ref(&self) -> &Turns {
+        &self.turns
     }
 }
 
@@ -133,17 +148,16 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
             .field("client", &self.client)
-            .field("asked", &self.asked.get())
+            .field("turns", &self.turns)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let Some(asked) = self.asked.get_mut() else {
+        let Some(state) = self.turns.state_mut() else {
             return;
         };
-        let state = asked.state_mut();
         if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
             self.manager.events().dropped_dirty(state.phase);
         }

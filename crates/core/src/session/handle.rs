@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Exchange, FieldOf, Live};
 use crate::{
     Error, ErrorKind,
-    commit::{Commit, Moment},
+    commit::{Begun, Moment, commit},
     layer::Handle,
     lookup,
 };
@@ -84,7 +84,11 @@ impl Session {
     /// [`Session::reload`] begins anew. After every other error the changes are kept for another
     /// attempt.
     pub async fn save(&self) -> Result<(), Error> {
-        Commit::new(Arc::clone(&self.exchange), Moment::Save).await
+        let outcome = match commit(&self.exchange, Moment::Save) {
+            Begun::Ended(outcome) => outcome,
+            Begun::Running(commit) => commit.await,
+        };
+        outcome.map(|_| ())
     }
 
     /// Updates a field and commits it now, with all that was written so far. Gives the value that

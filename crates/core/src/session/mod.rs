@@ -16,4 +16,5 @@ pub(crate) use exchange::{Exchange, Presented};
 pub use handle::Session;
 pub use key::{FieldName, FieldOf, Key};
 pub(crate) use pending::Pending;
-pub(crate) use state::{Live, Phase, State};
+pub(crate) use state::{Head, Live, Phase, State};
+pub(crate) use turn::{Turn, Turns};

@@ -2,20 +2,22 @@
 
 use std::{borrow::Cow, fmt};
 
+use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use crate::{Error, Fields};
+use crate::{Edits, Error, Fields};
 
 /// Computes the value of a field from the one that it has.
-pub(crate) type Update = Box<dyn FnMut(Option<&str>) -> Result<String, Error> + Send>;
+pub(crate) type Update = Box<dyn FnMut(Option<&str>) -> Result<CompactString, Error> + Send>;
 
-/// What a request has written and not committed yet, as operations that can be replayed on a newer
-/// record.
+/// What a request has written and not committed yet, such that it can be replayed on a newer record.
 #[derive(Default)]
 pub(crate) struct Pending {
     clear: bool,
-    /// At most one for each name, but for updates, which follow one another.
-    operations: Vec<(Cow<'static, str>, Operation)>,
+    /// None is taken out before all are, so that updates refer to them by place.
+    edits: Edits,
+    /// How those values came about that depend on others, in the order of the calls.
+    updates: SmallVec<[Computed; 1]>,
     /// The names whose stored values the request has read, by their digests.
     read: SmallVec<[u64; 4]>,
     /// Grows with everything that a value could have been computed from, so that it can be computed
@@ -25,17 +27,25 @@ pub(crate) struct Pending {
     outdated: bool,
 }
 
-pub(crate) enum Operation {
-    Set(String),
-    Remove,
-    /// With the value that it gave on the record that the request loaded.
-    Update(Update, String),
+/// The value of an edit that was computed.
+struct Computed {
+    edit: usize,
+    base: Base,
+    update: Update,
+}
+
+/// What a value was computed from.
+enum Base {
+    /// What the updates of this name before it gave, or what the record holds.
+    Before,
+    /// What the request had set.
+    Own(Option<CompactString>),
 }
 
 /// What a request sees of one field.
-pub(crate) enum View {
+pub(crate) enum View<'a> {
     /// What it wrote itself: the value, or that there is none.
-    Own(Option<String>),
+    Own(Option<&'a str>),
     /// What the record holds.
     Stored,
 }
@@ -43,7 +53,7 @@ pub(crate) enum View {
 impl Pending {
     /// Whether anything was written.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.clear && self.operations.is_empty()
+        !self.clear && self.edits.is_empty()
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -51,47 +61,61 @@ impl Pending {
     }
 
     /// What the request sees of a field.
-    pub(crate) fn view(&self, name: &str) -> View {
-        match self.operations.iter().rfind(|(written, _)| written == name) {
-            Some((_, operation)) => View::Own(operation.value().map(str::to_owned)),
+    pub(crate) fn view(&self, name: &str) -> View<'_> {
+        match self.edits.place(name).and_then(|edit| self.edits.at(edit)) {
+            Some((_, value)) => View::Own(value),
             None if self.clear => View::Own(None),
             None => View::Stored,
         }
     }
 
+    /// Whether the request wrote to a field, by its name or by clearing all.
+    pub(crate) fn writes(&self, name: &str) -> bool {
+        self.clear || self.edits.place(name).is_some()
+    }
+
     /// Whether the value of a field follows from what the request wrote, whatever the record holds.
     pub(crate) fn determines(&self, name: &str) -> bool {
-        match self.operations.iter().rfind(|(written, _)| written == name) {
-            Some((_, operation)) => !matches!(operation, Operation::Update(..)),
-            None => self.clear,
-        }
+        self.edits.place(name).map_or(self.clear, |edit| !self.is_computed(edit))
     }
 
     /// Notes that the stored value of a field was read.
     pub(crate) fn note_read(&mut self, name: &str) {
-        let digest = digest(name);
+        self.note_digest(digest(name));
+    }
+
+    fn note_digest(&mut self, digest: u64) {
         if !self.read.contains(&digest) {
             self.read.push(digest);
         }
     }
 
-    /// Adds an operation. Those before it that it makes void are dropped.
-    pub(crate) fn push(&mut self, name: Cow<'static, str>, operation: Operation) {
+    /// Sets or removes a field, whatever was done to it before.
+    pub(crate) fn set(&mut self, name: Cow<'static, str>, value: Option<CompactString>) {
+        let edit = self.put(name, value);
+        self.updates.retain(|computed| computed.edit != edit);
+    }
+
+    /// Sets a field to what `update` made of the value that the request sees.
+    pub(crate) fn update(&mut self, name: Cow<'static, str>, update: Update, value: CompactString) {
+        let edit = self.put(name, Some(value));
+        self.updates.push(Computed { edit, base: Base::Before, update });
+    }
+
+    fn put(&mut self, name: Cow<'static, str>, value: Option<CompactString>) -> usize {
         self.generation += 1;
-        if !matches!(operation, Operation::Update(..)) {
-            self.operations.retain(|(written, _)| *written != name);
-        }
-        self.operations.push((name, operation));
+        self.edits.put(name, value)
     }
 
     /// Removes all fields.
     pub(crate) fn clear(&mut self) {
         self.generation += 1;
-        self.operations.clear();
+        self.edits.clear();
+        self.updates.clear();
         self.clear = true;
     }
 
-    /// Takes all operations out.
+    /// Takes everything out.
     pub(crate) fn take(&mut self) -> Self {
         let generation = self.generation + 1;
         std::mem::replace(self, Self { generation, ..Self::default() })
@@ -113,41 +137,58 @@ impl Pending {
 
     /// Takes up again what could not be committed; what was written since comes after it.
     pub(crate) fn put_back(&mut self, mut earlier: Self) {
-        let later = self.take();
+        let mut later = self.take();
         // It was computed as if the earlier had not been.
         earlier.outdated |= later.outdated || later.has_updates();
         if later.clear {
             earlier.clear();
         }
-        for (name, operation) in later.operations {
-            earlier.push(name, operation);
+        for (place, (name, value)) in later.edits.drain().enumerate() {
+            let (mine, others) =
+                later.updates.into_iter().partition(|computed| computed.edit == place);
+            later.updates = others;
+            earlier.follow(name, value, mine);
         }
         earlier.generation = earlier.generation.max(later.generation) + 1;
         for digest in later.read {
-            if !earlier.read.contains(&digest) {
-                earlier.read.push(digest);
-            }
+            earlier.note_digest(digest);
         }
         *self = earlier;
     }
 
-    /// The last operation of each name, as edits of a record's fields.
-    pub(crate) fn edits(&self) -> Vec<(Cow<'static, str>, Option<String>)> {
-        let mut edits: Vec<(Cow<'static, str>, Option<String>)> =
-            Vec::with_capacity(self.operations.len());
-        for (name, operation) in &self.operations {
-            let value = operation.value().map(str::to_owned);
-            match edits.iter_mut().find(|(edited, _)| edited == name) {
-                Some(edit) => edit.1 = value,
-                None => edits.push((name.clone(), value)),
-            }
+    /// Adds what was written to one field later.
+    fn follow(
+        &mut self,
+        name: Cow<'static, str>,
+        value: Option<CompactString>,
+        updates: SmallVec<[Computed; 1]>,
+    ) {
+        if updates.is_empty() {
+            return self.set(name, value);
         }
-        edits
+        let own = self.edits.place(&name).filter(|edit| !self.is_computed(*edit));
+        let own = own.and_then(|edit| self.edits.at(edit));
+        let mut own = own.map(|(_, value)| value.map(CompactString::from));
+        let edit = self.put(name, value);
+        for Computed { base, update, .. } in updates {
+            let base = own.take().map_or(base, Base::Own);
+            self.updates.push(Computed { edit, base, update });
+        }
     }
 
-    /// The operations as edits, those included that later ones make void.
-    pub(crate) fn written(&self) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
-        self.operations.iter().map(|(name, operation)| (&**name, operation.value()))
+    /// What the fields become, each name once.
+    pub(crate) fn edits(&self) -> impl Iterator<Item = (&str, Option<&str>)> + Clone {
+        self.edits.iter()
+    }
+
+    /// Lends the edits to a call of the store; they are to be given back for a replay.
+    pub(crate) fn lend(&mut self) -> Edits {
+        std::mem::take(&mut self.edits)
+    }
+
+    /// Takes back the edits that were lent.
+    pub(crate) fn give_back(&mut self, edits: Edits) {
+        self.edits = edits;
     }
 
     /// Whether all fields are removed first.
@@ -157,63 +198,65 @@ impl Pending {
 
     /// Whether a value was computed from the record that the request loaded.
     pub(crate) fn has_updates(&self) -> bool {
-        self.operations.iter().any(|(_, operation)| matches!(operation, Operation::Update(..)))
+        !self.updates.is_empty()
     }
 
     /// Whether a field is set blindly that the request has read, so that it must be found out
     /// whether others changed it meanwhile.
     pub(crate) fn sets_what_it_read(&self) -> bool {
-        !self.read.is_empty()
-            && self.operations.iter().any(|(name, operation)| {
-                matches!(operation, Operation::Set(_)) && self.read.contains(&digest(name))
-            })
+        !self.read.is_empty() && self.set_after_reading().next().is_some()
     }
 
     /// Computes the updates anew on a record that was changed since. Gives the number of values
     /// that others wrote after this request had read them, and that it now overwrites.
     pub(crate) fn replay(&mut self, before: &Fields, fresh: &Fields) -> Result<usize, Error> {
-        let mut lost = 0;
-        for (name, operation) in &self.operations {
-            if let Operation::Set(_) = operation {
-                let changed = before.get(name) != fresh.get(name);
-                lost += usize::from(changed && self.read.contains(&digest(name)));
-            }
-        }
+        let set = self.set_after_reading();
+        let lost = set.filter(|name| before.get(name) != fresh.get(name)).count();
         self.recompute(fresh)?;
         // The request now knows what it overwrites.
         self.read.clear();
         Ok(lost)
     }
 
+    /// The names of fields that are set whatever they held, and that the request has read.
+    fn set_after_reading(&self) -> impl Iterator<Item = &str> {
+        self.edits
+            .iter()
+            .enumerate()
+            .filter(|(edit, (_, value))| value.is_some() && !self.is_computed(*edit))
+            .map(|(_, (name, _))| name)
+            .filter(|name| self.read.contains(&digest(name)))
+    }
+
     fn recompute(&mut self, fields: &Fields) -> Result<(), Error> {
-        for place in 0..self.operations.len() {
-            let (earlier, rest) = self.operations.split_at_mut(place);
-            let [(name, Operation::Update(update, value)), ..] = rest else {
+        for place in 0..self.updates.len() {
+            let (earlier, rest) = self.updates.split_at_mut(place);
+            let [Computed { edit, base, update }, ..] = rest else {
                 continue;
             };
-            let own = earlier.iter().rfind(|(written, _)| written == name);
-            *value = match own {
-                Some((_, operation)) => update(operation.value())?,
-                None if self.clear => update(None)?,
-                None => update(fields.get(name))?,
+            let Some((name, value)) = self.edits.at(*edit) else {
+                continue;
             };
+            let follows = earlier.iter().any(|computed| computed.edit == *edit);
+            let value = match base {
+                Base::Own(own) => update(own.as_deref())?,
+                Base::Before if follows => update(value)?,
+                Base::Before if self.clear => update(None)?,
+                Base::Before => update(fields.get(name))?,
+            };
+            self.edits.replace(*edit, value);
         }
         Ok(())
     }
-}
 
-impl Operation {
-    fn value(&self) -> Option<&str> {
-        match self {
-            Self::Set(value) | Self::Update(_, value) => Some(value),
-            Self::Remove => None,
-        }
+    fn is_computed(&self, edit: usize) -> bool {
+        self.updates.iter().any(|computed| computed.edit == edit)
     }
 }
 
 impl fmt::Debug for Pending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pending({})", self.operations.len())
+        write!(f, "Pending({})", self.edits.len())
     }
 }
 
@@ -229,20 +272,21 @@ mod tests {
     use super::*;
 
     fn set(pending: &mut Pending, name: &'static str, value: &str) {
-        pending.push(name.into(), Operation::Set(value.into()));
+        pending.set(name.into(), Some(value.into()));
     }
 
     fn increment(pending: &mut Pending, name: &'static str, on: Option<&str>) {
         let mut update: Update = Box::new(|value| {
             let number: u64 = value.unwrap_or("0").parse().unwrap();
-            Ok((number + 1).to_string())
+            Ok((number + 1).to_string().into())
         });
         let value = update(on).unwrap();
-        pending.push(name.into(), Operation::Update(update, value));
+        pending.update(name.into(), update, value);
     }
 
     fn edits(pending: &Pending) -> Vec<(String, Option<String>)> {
-        pending.edits().into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
+        let edits = pending.edits();
+        edits.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect()
     }
 
     #[test]
@@ -252,7 +296,7 @@ mod tests {
         set(&mut pending, "a", "7");
         assert!(!pending.has_updates());
         assert_eq!(edits(&pending), [("a".into(), Some("7".into()))]);
-        pending.push("a".into(), Operation::Remove);
+        pending.set("a".into(), None);
         assert_eq!(edits(&pending), [("a".into(), None)]);
         pending.clear();
         assert!(edits(&pending).is_empty() && pending.clears());
@@ -306,6 +350,19 @@ mod tests {
     }
 
     #[test]
+    fn update_is_computed_anew_from_what_was_set_and_put_back() {
+        let mut earlier = Pending::default();
+        set(&mut earlier, "a", "7");
+        let mut pending = Pending::default();
+        increment(&mut pending, "a", None);
+        increment(&mut pending, "a", Some("1"));
+        pending.put_back(earlier);
+        let stored: Fields = [("a", "50")].into_iter().collect();
+        pending.freshen(&stored).unwrap();
+        assert_eq!(edits(&pending), [("a".into(), Some("9".into()))]);
+    }
+
+    #[test]
     fn updates_are_computed_anew_on_another_record() {
         let mut pending = Pending::default();
         increment(&mut pending, "a", Some("1"));
@@ -325,7 +382,7 @@ mod tests {
         let mut pending = Pending::default();
         set(&mut pending, "b", "2");
         pending.put_back(earlier);
-        assert_eq!(edits(&pending).len(), 2);
-        assert!(matches!(pending.view("b"), View::Own(Some(value)) if value == "2"));
+        assert_eq!(pending.edits().count(), 2);
+        assert!(matches!(pending.view("b"), View::Own(Some("2"))));
     }
 }

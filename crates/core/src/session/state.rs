@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::pending::Pending;
+use super::pending::{Pending, View};
 use crate::{
     Error, Loaded, Record, SessionId, Timestamp, Token, UserId,
     commit::{Facts, Plan, plan},
@@ -39,11 +39,19 @@ pub(crate) struct State {
     /// How far the response is.
     pub(crate) phase: Phase,
     /// Whether one of the handles is asking the store, and whether another waits for its end.
-    pub(super) busy: bool,
+    pub(crate) busy: bool,
     pub(super) awaited: bool,
     /// How many sessions the request has destroyed, so that a commit that was under way meanwhile
     /// does not bring its session back.
     pub(crate) destroyed: u32,
+}
+
+/// What the head of the response must say of the session.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) message: Option<Message>,
+    /// The transport that the message goes by.
+    pub(crate) transport: usize,
 }
 
 /// Whether the session was looked for.
@@ -90,6 +98,21 @@ impl State {
         Self { lookup: Lookup::Done, live: Some(live), phase: Phase::Detached, ..Self::default() }
     }
 
+    /// What the request sees in a field.
+    pub(super) fn json(&self, name: &str) -> Option<&str> {
+        match self.pending.view(name) {
+            View::Own(json) => json,
+            View::Stored => self.live.as_ref()?.record.fields.get(name),
+        }
+    }
+
+    /// Notes that the request reads a field, if it is one of the record's.
+    pub(super) fn note_read(&mut self, name: &str) {
+        if !self.pending.writes(name) {
+            self.pending.note_read(name);
+        }
+    }
+
     /// Whether anything was written that is not committed.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.pending.is_empty()
@@ -112,6 +135,12 @@ impl State {
             new_token: self.rotate || self.sign_in.is_some(),
             touch_due,
         })
+    }
+
+    /// Takes what the head must say. From here on the handles of this request have no say in it.
+    pub(crate) fn head(&mut self) -> Head {
+        self.phase = Phase::HeadSent;
+        Head { message: self.message.take(), transport: self.transport }
     }
 
     /// Whether the session lives by the 'remember me' lifetime.

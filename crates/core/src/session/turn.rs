@@ -1,78 +1,115 @@
 //! Who of a request's handles asks the store: [`Turn`].
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
 
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::state::State;
 
-/// What a request that asks for its session has: its state, and a turn that its handles take to ask
-/// the store, so that they load and commit one at a time.
+/// A request's state, and the turns that its handles take to ask the store, so that they load and
+/// commit one at a time.
 ///
 /// The turn is a flag in the state and not a lock of its own, since nearly every request has one
 /// handle, which takes it for the price of the state's lock that it needs anyway.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
-    state: Mutex<State>,
+pub(crate) struct Turns {
+    /// There once a handle has asked for it: most of a page's requests never do.
+    state: Mutex<Option<State>>,
     freed: Notify,
 }
 
-/// The turn, until it is dropped.
+/// A request's state while it is locked.
+pub(crate) type StateGuard<'a> = MappedMutexGuard<'a, State>;
+
+/// The turn, until it is dropped. It is one of the turns of a request, or of what has them.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(&'a Asked);
+pub(crate) struct Turn<D: Deref<Target: AsRef<Turns>>> {
+    turns: D,
+    has_ended: bool,
+}
 
-impl Asked {
+impl Turns {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), freed: Notify::new() }
+        Self { state: Mutex::new(Some(state)), freed: Notify::new() }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> StateGuard<'_> {
+        MutexGuard::map(self.state.lock(), Option::get_or_insert_default)
     }
 
-    pub(super) fn state_mut(&mut self) -> &mut State {
-        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state_mut(&mut self) -> Option<&mut State> {
+        self.state.get_mut().as_mut()
     }
 
-    /// Takes the turn where no other handle has it.
-    pub(super) fn try_turn(&self) -> Option<Turn<'_>> {
-        let mut state = self.state();
-        let was_busy = std::mem::replace(&mut state.busy, true);
-        // Not made before it is had: dropping a turn gives it back.
-        (!was_busy).then(|| Turn(self))
+    /// Takes the turn of a state that is not busy.
+    pub(super) fn take_turn<'a>(&'a self, mut state: StateGuard<'a>) -> Turn<&'a Self> {
+        state.busy = true;
+        drop(state);
+        Turn { turns: self, has_ended: false }
+    }
+
+    fn try_turn(&self) -> Option<Turn<&Self>> {
+        let state = self.state();
+        (!state.busy).then(|| self.take_turn(state))
     }
 
     /// Waits for the turn.
-    pub(super) async fn turn(&self) -> Turn<'_> {
-        match self.try_turn() {
-            Some(turn) => turn,
-            // In a box, since a waiter is large and nearly nobody waits.
-            None => Box::pin(self.wait()).await,
-        }
-    }
-
-    async fn wait(&self) -> Turn<'_> {
+    pub(super) async fn turn(&self) -> Turn<&Self> {
         loop {
-            // Made before the look, so that a turn that is given back in between is heard of.
-            let freed = self.freed.notified();
-            self.state().awaited = true;
             if let Some(turn) = self.try_turn() {
                 return turn;
             }
-            freed.await;
+            // In a box, since a waiter is large and nearly nobody waits.
+            Box::pin(self.freed()).await;
         }
+    }
+
+    /// Waits until nobody has the turn. Another may be faster to take it.
+    pub(super) async fn freed(&self) {
+        // Made before the look, so that a turn that is given back in between is heard of.
+        let freed = self.freed.notified();
+        {
+            let mut state = self.state();
+            if !state.busy {
+                return;
+            }
+            state.awaited = true;
+        }
+        freed.await;
     }
 }
 
-impl Drop for Turn<'_> {
+impl AsRef<Self> for Turns {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl<D: Deref<Target: AsRef<Turns>>> Turn<D> {
+    /// Gives the turn back, and the state for a last word.
+    pub(crate) fn end(&mut self) -> StateGuard<'_> {
+        self.has_ended = true;
+        let turns = (*self.turns).as_ref();
+        let mut state = turns.state();
+        state.busy = false;
+        if std::mem::take(&mut state.awaited) {
+            turns.freed.notify_waiters();
+        }
+        state
+    }
+
+    /// The same turn by another pointer to the same state.
+    pub(crate) fn held_by<E: Deref<Target: AsRef<Turns>>>(mut self, turns: E) -> Turn<E> {
+        self.has_ended = true;
+        Turn { turns, has_ended: false }
+    }
+}
+
+impl<D: Deref<Target: AsRef<Turns>>> Drop for Turn<D> {
     fn drop(&mut self) {
-        let awaited = {
-            let mut state = self.0.state();
-            state.busy = false;
-            std::mem::take(&mut state.awaited)
-        };
-        if awaited {
-            self.0.freed.notify_waiters();
+        if !self.has_ended {
+            drop(self.end());
         }
     }
 }
@@ -88,13 +125,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn turn_is_had_by_one_at_a_time_and_by_everyone() {
-        let asked = Arc::new(Asked::default());
+        let turns = Arc::new(Turns::default());
         let inside = Arc::new(AtomicU32::new(0));
         let tasks = (0..64).map(|_| {
-            let (asked, inside) = (Arc::clone(&asked), Arc::clone(&inside));
+            let (turns, inside) = (Arc::clone(&turns), Arc::clone(&inside));
             tokio::spawn(async move {
                 for _ in 0..100 {
-                    let _turn = asked.turn().await;
+                    let _turn = turns.turn().await;
                     assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                     tokio::task::yield_now().await;
                     inside.fetch_sub(1, Ordering::SeqCst);
@@ -108,10 +145,10 @@ mod tests {
 
     #[tokio::test]
     async fn waiter_that_gives_up_keeps_nobody_from_the_turn() {
-        let asked = Asked::default();
-        let turn = asked.turn().await;
-        let mut one = Box::pin(asked.turn());
-        let mut two = Box::pin(asked.turn());
+        let turns = Turns::default();
+        let turn = turns.turn().await;
+        let mut one = Box::pin(turns.turn());
+        let mut two = Box::pin(turns.turn());
         for waiter in [&mut one, &mut two] {
             tokio::select! {
                 biased;

@@ -1,8 +1,8 @@
 //! What a store is asked to write: [`NewRecord`] and [`Change`].
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use crate::{Client, Fields, LayerName, Lifetime, Record, Timestamp, UserId};
+use crate::{Client, Edits, Fields, LayerName, Lifetime, Record, Timestamp, UserId};
 
 /// A session that is to be created.
 ///
@@ -109,8 +109,8 @@ pub struct Change {
     /// Whether a value was computed from what was read, so that the change must not be applied to
     /// any other version.
     pub exact: bool,
-    /// The fields that are set (to JSON text) or removed (`None`), each name once.
-    pub edits: Vec<(Cow<'static, str>, Option<String>)>,
+    /// The fields that are set or removed.
+    pub edits: Edits,
     /// The user who signed in, if one did.
     pub user: Option<UserId>,
     /// How many sessions that user may have, if there is a limit.
@@ -131,7 +131,7 @@ impl Change {
             restart: false,
             clear: false,
             exact: false,
-            edits: Vec::new(),
+            edits: Edits::default(),
             user: None,
             user_limit: None,
             remember: None,
@@ -151,7 +151,7 @@ impl Change {
     /// [`base_fields`](Self::base_fields) for a statement that is bound to them.
     #[must_use]
     pub fn edited(&self, fields: &Fields) -> Fields {
-        let edits = self.edits.iter().map(|(name, json)| (&**name, json.as_deref()));
+        let edits = self.edits.iter();
         if self.clear { Fields::default().with(edits) } else { fields.with(edits) }
     }
 

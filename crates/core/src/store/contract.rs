@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Change, Import, Index, NewRecord, Purge, StoreFuture, Sweep};
+use super::{Change, Check, Import, Index, NewRecord, Purge, StoreFuture, Sweep};
 use crate::{Lifetime, Record, SessionId, Timestamp};
 
 /// What keeps sessions.
@@ -77,6 +77,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// MUST be final: nothing but `create` or `rotate` makes a record under this id again.
     fn delete<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, bool>;
 
+    /// Whether each of the operations above is answered by [`StoreFuture::ready`], always.
+    ///
+    /// A commit to such a store needs no memory for waiting. MUST be `false` where any of them can
+    /// ever be pending: the request would end as if it had timed out.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+
     /// The store's index, if it can find sessions other than by id.
     fn index(&self) -> Option<&dyn Index> {
         None
@@ -94,6 +102,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// What takes sessions over from another store.
     fn import(&self) -> Option<&dyn Import> {
+        None
+    }
+
+    /// What looks for damaged and orphaned entries, where there can be any.
+    fn check(&self) -> Option<&dyn Check> {
         None
     }
 }

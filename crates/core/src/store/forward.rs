@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Applied, Change, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, Store, StoreFuture,
-    Sweep, Touch, Touched,
+    Applied, Change, Check, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, Store,
+    StoreFuture, Sweep, Touch, Touched,
 };
 use crate::SessionId;
 
@@ -50,6 +50,10 @@ macro_rules! forward_store {
                 (**self).delete(id)
             }
 
+            fn answers_at_once(&self) -> bool {
+                (**self).answers_at_once()
+            }
+
             fn index(&self) -> Option<&dyn Index> {
                 (**self).index()
             }
@@ -64,6 +68,10 @@ macro_rules! forward_store {
 
             fn import(&self) -> Option<&dyn Import> {
                 (**self).import()
+            }
+
+            fn check(&self) -> Option<&dyn Check> {
+                (**self).check()
             }
         }
     };

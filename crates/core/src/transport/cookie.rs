@@ -196,26 +196,21 @@ impl SessionCookie {
 
     /// The `Set-Cookie` line that tells a browser.
     pub(crate) fn line(&self, message: Message) -> String {
-        let mut line = String::with_capacity(self.name.len() + self.attributes.len() + 64);
-        line.push_str(&self.name);
-        line.push('=');
-        match message {
+        let mut life = String::new();
+        let (token, end) = match &message {
             Message::Keep { token, at, expires_at, persistent } => {
-                line.push_str(token.expose());
-                line.push_str(&self.attributes);
-                if persistent {
-                    let life = expires_at.since(at).min(LONGEST_LIFE);
-                    line.push_str("; Max-Age=");
-                    line.push_str(&life.as_millis().div_ceil(1_000).to_string());
+                if *persistent {
+                    let seconds =
+                        expires_at.since(*at).min(LONGEST_LIFE).as_millis().div_ceil(1_000);
+                    life = format!("; Max-Age={seconds}");
                 }
+                (token.expose(), &*life)
             }
             // The same attributes as the cookie that it removes, or browsers keep that.
-            Message::Forget => {
-                line.push_str(&self.attributes);
-                line.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
-            }
-        }
-        line
+            Message::Forget => ("", "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+        };
+        // In one piece of just the right size, which the header's value takes over as it is.
+        [&*self.name, "=", token, &self.attributes, end].concat()
     }
 
     fn with_attributes(mut self) -> Self {

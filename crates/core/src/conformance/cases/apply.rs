@@ -50,12 +50,10 @@ pub(in crate::conformance) async fn apply_sets_and_removes_fields(trial: Trial) 
     let new = trial.with(&[("keep", "1"), ("set", "1"), ("remove", "1")]);
     let (id, record) = trial.begin(&new).await?;
     let mut change = trial.change(&record);
-    change.edits = vec![
-        ("set".into(), Some("2".into())),
-        ("remove".into(), None),
-        ("add".into(), Some("3".into())),
-        ("never there".into(), None),
-    ];
+    change.edits.set("set", "2");
+    change.edits.remove("remove");
+    change.edits.set("add", "3");
+    change.edits.remove("never there");
     let clause = "apply MUST set and remove the fields of its edits and leave the others";
     apply_as_defined(&trial, &id, &record, &change, clause).await
 }

@@ -71,8 +71,8 @@ pub(in crate::conformance) async fn conflict_changes_nothing(trial: Trial) -> Ch
     let (id, stale) = changed_since(&trial).await?;
     trial.pass(2).await;
     let mut change = trial.set(&stale, "count", "9");
-    change.edits.push(("added".into(), Some("9".into())));
-    change.edits.push(("other".into(), None));
+    change.edits.set("added", "9");
+    change.edits.remove("other");
     change.exact = true;
     change.restart = true;
     change.user = Some(UserId::from("eve"));
@@ -107,7 +107,7 @@ pub(in crate::conformance) async fn plain_change_of_a_stale_version_loses_nothin
     let (id, stale) = changed_since(&trial).await?;
     let before = trial.record(&id).await?;
     let mut change = trial.set(&stale, "new", "1");
-    change.edits.push(("other".into(), None));
+    change.edits.remove("other");
     change.remember = Some(true);
     match trial.store.apply(&id, &change).await? {
         Applied::Applied(receipt) => {

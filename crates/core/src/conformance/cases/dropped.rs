@@ -68,7 +68,7 @@ async fn begin(trial: &Trial) -> Checked<(SessionId, Arc<Record>)> {
 
 fn both(trial: &Trial, record: &Record, number: u64) -> crate::Change {
     let mut change = trial.set(record, "one", &number.to_string());
-    change.edits.push(("two".into(), Some(number.to_string())));
+    change.edits.set("two", &number.to_string());
     change.exact = true;
     change
 }

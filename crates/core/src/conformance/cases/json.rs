@@ -149,16 +149,15 @@ async fn round_trip(trial: &Trial, fields: Fields) -> Checked {
     trial.touch(&created, &record, trial.long()).await?;
     trial.apply(&created, &trial.set(&record, "one more", "1")).await?;
     let record = trial.record(&created).await?;
-    let mut change = trial.set(&record, "one more", "");
-    change.edits[0].1 = None;
+    let mut change = trial.change(&record);
+    change.edits.remove("one more");
     trial.apply(&created, &change).await?;
     ensure_fields(&trial.record(&created).await?.fields, &fields, "a change of another field")?;
 
     // Set one by one, they join what is there.
     let (applied, record) = trial.begin(&trial.blank()).await?;
     let mut change = trial.change(&record);
-    change.edits =
-        fields.iter().map(|(name, json)| (name.to_owned().into(), Some(json.to_owned()))).collect();
+    change.edits = fields.iter().map(|(name, json)| (name, Some(json))).collect();
     trial.apply(&applied, &change).await?;
     let record = trial.record(&applied).await?;
     ensure_fields(&record.fields, &fields, "apply")?;
@@ -171,7 +170,7 @@ async fn round_trip(trial: &Trial, fields: Fields) -> Checked {
 
     // And removed one by one they are gone.
     let mut change = trial.change(&record);
-    change.edits = fields.iter().map(|(name, _)| (name.to_owned().into(), None)).collect();
+    change.edits = fields.iter().map(|(name, _)| (name, None)).collect();
     trial.apply(&rotated, &change).await?;
     let left = trial.record(&rotated).await?;
     ensure_fields(&left.fields, &Fields::default(), "removal")

@@ -197,8 +197,8 @@ fn change(trial: &Trial, random: &mut Random, model: &Model) -> Option<Change> {
     let mut change = trial.change(base);
     for name in NAMES {
         match random.below(4) {
-            0 => change.edits.push((name.into(), Some(random.below(1_000).to_string()))),
-            1 => change.edits.push((name.into(), None)),
+            0 => change.edits.set(name, &random.below(1_000).to_string()),
+            1 => change.edits.remove(name),
             _ => {}
         }
     }

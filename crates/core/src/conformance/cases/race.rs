@@ -140,7 +140,7 @@ async fn write_pairs(trial: &Trial, id: &SessionId, reading: &AtomicUsize) -> Ch
         round += 1;
         let record = trial.record(id).await?;
         let mut change = trial.set(&record, "one", &round.to_string());
-        change.edits.push(("two".into(), Some(round.to_string())));
+        change.edits.set("two", &round.to_string());
         change.clear = round.is_multiple_of(2);
         trial.apply(id, &change).await?;
         tokio::task::yield_now().await;

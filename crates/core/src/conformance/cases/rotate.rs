@@ -42,7 +42,7 @@ pub(in crate::conformance) async fn rotate_applies_its_change_in_the_same_step(
         trial.pass(2).await;
         let new = trial.id()?;
         let mut change = trial.set(&record, "set", "2");
-        change.edits.push(("remove".into(), None));
+        change.edits.remove("remove");
         change.user = Some(UserId::from("ada"));
         change.remember = Some(true);
         change.restart = true;

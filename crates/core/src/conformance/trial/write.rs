@@ -14,7 +14,7 @@ impl Trial {
     /// A plain change that sets one field.
     pub(in crate::conformance) fn set(&self, record: &Record, name: &str, json: &str) -> Change {
         let mut change = self.change(record);
-        change.edits = vec![(name.to_owned().into(), Some(json.to_owned()))];
+        change.edits.set(name.to_owned(), json);
         change
     }
 

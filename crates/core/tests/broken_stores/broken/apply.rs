@@ -43,7 +43,8 @@ impl Broken {
             Flaw::UserIsIgnored => self.forgetting(id, change, |change| change.user = None),
             Flaw::RememberIsIgnored => self.forgetting(id, change, |change| change.remember = None),
             Flaw::RemovalsAreIgnored => self.forgetting(id, change, |change| {
-                change.edits.retain(|(_, json)| json.is_some());
+                let set = change.edits.iter().filter(|(_, json)| json.is_some());
+                change.edits = set.collect();
             }),
             Flaw::ApplyRestarts => self.forgetting(id, change, |change| change.restart = true),
             Flaw::ApplyChecksFirst => StoreFuture::new(async move {
@@ -62,7 +63,6 @@ impl Broken {
                 let first = |records: &mut Records, now| {
                     let record = live(records, id, now)?;
                     let edits = change.edits.iter().take(1);
-                    let edits = edits.map(|(name, json)| (&**name, json.as_deref()));
                     let mut half = Record::clone(&record);
                     half.fields = half.fields.with(edits);
                     put(records, *id, half, now, 0);

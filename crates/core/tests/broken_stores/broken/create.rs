@@ -1,6 +1,6 @@
 //! Flaws of `create`, and of how fields are kept.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use tower_keep_core::{
     Change, Created, Lifetime, NewRecord, OverLimit, Query, SessionId, Store, StoreFuture,
@@ -164,17 +164,17 @@ fn evict_newest(records: &mut Records, now: Timestamp, new: &NewRecord) -> u32 {
 pub(super) fn damaged_change(flaw: Flaw, change: &Change) -> Change {
     let mut change = change.clone();
     change.lifetime = lifetime(flaw, change.lifetime);
-    change.edits = change
-        .edits
-        .iter()
-        .filter_map(|(name, json)| match json {
-            None => Some((name.clone(), None)),
+    let edits = std::mem::take(&mut change.edits);
+    for (name, json) in edits.iter() {
+        match json {
+            None => change.edits.remove(name.to_owned()),
             Some(json) => {
-                let (name, json) = damaged(flaw, name, json)?;
-                Some((Cow::Owned(name), Some(json)))
+                if let Some((name, json)) = damaged(flaw, name, json) {
+                    change.edits.set(name, &json);
+                }
             }
-        })
-        .collect();
+        }
+    }
     change
 }
 
