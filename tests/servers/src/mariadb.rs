@@ -28,6 +28,8 @@ impl MariaDb {
              GRANT ALL ON *.* TO keep@'127.0.0.1' WITH GRANT OPTION;\n"
         );
         fs::write(directory.join("init.sql"), statements).unwrap();
+        // Servers that share a directory for temporary files remove those of each other.
+        fs::create_dir(directory.join("temporary")).unwrap();
         if is_root() {
             run(Command::new("chown").arg("-R").arg("mysql:").arg(directory));
         }
@@ -35,6 +37,7 @@ impl MariaDb {
         install.args(["--no-defaults", "--skip-test-db"]);
         install.arg("--auth-root-authentication-method=normal");
         install.arg(format!("--datadir={}", directory.join("data").display()));
+        install.arg(format!("--tmpdir={}", directory.join("temporary").display()));
         if is_root() {
             install.arg("--user=mysql");
         }
@@ -92,6 +95,7 @@ impl MariaDb {
             command.arg("--no-defaults");
             for (name, value) in [
                 ("datadir", directory.join("data").display().to_string()),
+                ("tmpdir", directory.join("temporary").display().to_string()),
                 ("socket", directory.join("socket").display().to_string()),
                 ("pid-file", directory.join("server.pid").display().to_string()),
                 ("init-file", directory.join("init.sql").display().to_string()),

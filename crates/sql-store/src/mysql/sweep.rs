@@ -11,7 +11,7 @@ use super::{
 };
 
 /// So many sessions are swept in one transaction at most: a few milliseconds of the server's.
-const MOST_SWEPT: usize = 1_000;
+const MOST_SWEPT: usize = 250;
 
 /// So many sessions are purged in one transaction.
 const MOST_PURGED: usize = 1_000;

@@ -12,7 +12,7 @@ use crate::row::{Row, corrupt};
 const LONGEST: Duration = Duration::from_secs(7_000 * 365 * 86_400);
 /// The last point of the calendar, and the first one that is kept, in milliseconds since 1970.
 const END_MILLIS: i64 = 253_402_300_799_999;
-const BEGIN_MILLIS: i64 = -62_135_596_800_000;
+const BEGIN_MILLIS: i64 = -30_610_224_000_000;
 
 /// A lifetime that the calendar has room for.
 pub(crate) fn bounded(lifetime: Lifetime) -> Lifetime {
@@ -23,9 +23,10 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A point in time within the calendar; what has no end ends with it.
-pub(crate) fn time(time: Timestamp) -> i64 {
-    time.as_millis().clamp(BEGIN_MILLIS, END_MILLIS)
+/// A point in time as the calendar has it; what has no end ends with it.
+pub(crate) fn time(time: Timestamp) -> String {
+    let time = Timestamp::from_millis(time.as_millis().clamp(BEGIN_MILLIS, END_MILLIS));
+    time.to_string().replace('T', " ").replace('Z', "")
 }
 
 fn timestamp(millis: i64) -> Timestamp {
@@ -67,4 +68,17 @@ pub(crate) fn id(row: &MySqlRow, column: usize) -> Result<SessionId, StoreError>
     let bytes: &[u8] = row.try_get_unchecked(column).map_err(failed)?;
     let bytes = bytes.try_into().map_err(|_| corrupt("an id that is none"))?;
     Ok(SessionId::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_within_the_calendar() {
+        let text = |millis| time(Timestamp::from_millis(millis));
+        assert_eq!(text(1_795_262_400_123), "2026-11-21 12:00:00.123");
+        assert_eq!(text(i64::MAX), "9999-12-31 23:59:59.999");
+        assert_eq!(text(i64::MIN), "1000-01-01 00:00:00");
+    }
 }

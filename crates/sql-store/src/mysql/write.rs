@@ -158,7 +158,6 @@ impl Keep {
                     .bind(time(record.last_active))
                     .bind(time(record.expires_at))
                     .bind(time(record.expires_at))
-                    .bind(time(record.expires_at))
             };
             match self.pool.write(ask).await? {
                 Written::Rows(done) if done.rows_affected() > 0 => {
