@@ -29,20 +29,21 @@ pub async fn migrate(url: &str) -> Result<(), ConnectError> {
     let (scheme, rest) = split(url)?;
     match scheme {
         #[cfg(feature = "file")]
-        "file" => {}
+        "file" => Ok(()),
         #[cfg(feature = "memory")]
-        "memory" => {}
+        "memory" => Ok(()),
         #[cfg(feature = "mysql")]
-        "mysql" | "mariadb" => sql::MySqlStore::connect(url).await?.migrate().await?,
+        "mysql" | "mariadb" => Ok(sql::MySqlStore::connect(url).await?.migrate().await?),
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => sql::PostgresStore::connect(url).await?.migrate().await?,
+        "postgres" | "postgresql" => Ok(sql::PostgresStore::connect(url).await?.migrate().await?),
         // It does so by itself when it is opened.
         #[cfg(feature = "sqlite")]
-        "sqlite" => drop(crate::open::sqlite(rest).await?),
-        _ => return Err(unknown(scheme).into()),
+        "sqlite" => crate::open::sqlite(rest).await.map(drop),
+        _ => {
+            let _ = rest;
+            Err(unknown(scheme).into())
+        }
     }
-    let _ = rest;
-    Ok(())
 }
 
 /// The statements that make the table of the database that a URL names, as text; `None` for a store that
