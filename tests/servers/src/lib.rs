@@ -11,11 +11,13 @@
     reason = "a harness panics where a test fails"
 )]
 
+mod certificate;
 mod mariadb;
 mod postgres;
 mod process;
 mod proxy;
 
+pub use certificate::Certificate;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use proxy::Proxy;

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Command, sync::LazyLock};
 
 use crate::{
-    Durability, PASSWORD,
+    Certificate, Durability, PASSWORD,
     process::{Process, free_port, is_root, run, succeeds},
 };
 
@@ -13,12 +13,23 @@ pub struct MariaDb {
     process: Process,
     port: u16,
     durability: Durability,
+    tls: bool,
 }
 
 impl MariaDb {
     /// Starts a server.
     #[must_use]
     pub fn start(durability: Durability) -> Self {
+        Self::start_as(durability, None)
+    }
+
+    /// Starts a server that offers TLS.
+    #[must_use]
+    pub fn start_with_tls(durability: Durability, certificate: &Certificate) -> Self {
+        Self::start_as(durability, Some(certificate))
+    }
+
+    fn start_as(durability: Durability, certificate: Option<&Certificate>) -> Self {
         let process = Process::prepare("mariadb");
         let directory = process.directory();
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -30,6 +41,9 @@ impl MariaDb {
         fs::write(directory.join("init.sql"), statements).unwrap();
         // Servers that share a directory for temporary files remove those of each other.
         fs::create_dir(directory.join("temporary")).unwrap();
+        if let Some(certificate) = certificate {
+            certificate.copy_to(directory);
+        }
         if is_root() {
             run(Command::new("chown").arg("-R").arg("mysql:").arg(directory));
         }
@@ -42,7 +56,8 @@ impl MariaDb {
             install.arg("--user=mysql");
         }
         run(&mut install);
-        let server = Self { process, port: free_port(), durability };
+        let tls = certificate.is_some();
+        let server = Self { process, port: free_port(), durability, tls };
         server.restart();
         server
     }
@@ -108,6 +123,11 @@ impl MariaDb {
                 command.arg(format!("--{name}={value}"));
             }
             command.arg("--skip-name-resolve");
+            if self.tls {
+                for (name, file) in [("ssl-cert", "certificate.pem"), ("ssl-key", "key.pem")] {
+                    command.arg(format!("--{name}={}", directory.join(file).display()));
+                }
+            }
             if is_root() {
                 command.arg("--user=mysql");
             }

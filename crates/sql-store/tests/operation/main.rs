@@ -1,5 +1,11 @@
 //! What the stores ask of their databases, and what happens when these fail.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test may")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test may, and some print figures"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -11,6 +17,7 @@ mod processes;
 mod rows;
 mod scale;
 mod secrets;
+mod tls;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};

@@ -22,7 +22,7 @@ async fn open(place: &str) -> Shared {
         Some(("postgres", schema)) => {
             let store = PostgresStore::builder()
                 .schema(schema)
-                .connect(&&std::env::var("TOWER_KEEP_TEST_URL").unwrap())
+                .connect(&std::env::var("TOWER_KEEP_TEST_URL").unwrap())
                 .await;
             std::sync::Arc::new(store.unwrap())
         }

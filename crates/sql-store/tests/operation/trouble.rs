@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// A setting of a server that is being changed.
+type Setting = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
 #[tokio::test]
 async fn server_that_takes_no_writes_is_unavailable_until_it_does() {
     let server = Postgres::start(Durability::Lazy);
@@ -30,7 +33,7 @@ async fn server_that_takes_no_writes_is_unavailable_until_it_does() {
     let url = format!("mysql://app:app@127.0.0.1:{}/keep", maria.port());
     let mysql = MySqlStore::connect(&url).await.unwrap();
     mysql.migrate().await.unwrap();
-    let stores: [(Shared, &dyn Fn(bool) -> std::pin::Pin<Box<dyn Future<Output = ()>>>); 2] = [
+    let stores: [(Shared, &dyn Fn(bool) -> Setting); 2] = [
         (Arc::new(store), &|read_only| {
             let url = server.url();
             Box::pin(async move {
