@@ -7,6 +7,7 @@ mod common;
 
 mod commands;
 mod copying;
+mod database;
 mod messages;
 mod permission;
 mod terminal;

@@ -12,7 +12,8 @@ Examples:
   sessionctl show 3f8a91c2 --data
   sessionctl revoke --layer __Host-id --user ada
   sessionctl sweep
-  sessionctl copy --to file:/srv/shop/sessions.new --journal copy.journal
+  sessionctl copy --to sqlite:/srv/shop/sessions.db --journal copy.journal
+  sessionctl --store postgres://shop@db/shop migrate
   sessionctl completions bash > /etc/bash_completion.d/sessionctl
 
 Every command but `completions` needs to know the store. Set SESSION_STORE
@@ -46,7 +47,7 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The store, as `memory:` or `file:DIRECTORY`.
+    /// The store, as `file:DIRECTORY`, `sqlite:FILE`, `postgres://…`, `mysql://…` or `memory:`.
     #[arg(long, global = true, value_name = "URL", env = "SESSION_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// Print one JSON object, errors included, with whole ids.
@@ -114,6 +115,15 @@ pub(crate) enum Command {
     Copy(Copy),
     /// Look for damaged and orphaned entries, and change nothing.
     Check,
+    /// Make the table of the database that the sessions are kept in, or bring it up to date
+    ///
+    /// Applications may go on meanwhile, and several runs at once wait for each other. Stores in files
+    /// and in memory need nothing.
+    Migrate {
+        /// Print the statements instead, to be run by other means; the database is not asked.
+        #[arg(long)]
+        print: bool,
+    },
     /// Print what makes a shell complete this command.
     Completions {
         /// The shell.

@@ -3,6 +3,7 @@
 use std::{error::Error as StdError, process::ExitCode};
 
 use serde_json::{Map, Value, json};
+use tower_keep_connect::{ConnectError, ConnectErrorKind};
 
 /// The exit codes, as `--help` tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,15 @@ impl Failure {
             .map(ToString::to_string)
             .collect();
         failure
+    }
+
+    /// A store that cannot be opened: of a URL that names none, the command line is to blame.
+    pub(crate) fn of_connecting(error: &ConnectError) -> Self {
+        let exit = match error.kind() {
+            ConnectErrorKind::Store => Exit::Failed,
+            _ => Exit::Usage,
+        };
+        Self { exit, ..Self::of(error) }
     }
 
     /// A store that cannot do it.

@@ -78,15 +78,22 @@ fn run(arguments: Arguments, output: &mut Output) -> Result<Exit, Failure> {
                 command::copy(&from, &to, &copy, common.timeout(), output).await
             }
             Command::Check => command::check(&open(&common).await?, output).await,
+            Command::Migrate { print: true } => command::print_migrations(url(&common)?, output),
+            Command::Migrate { print: false } => {
+                command::migrate(url(&common)?, common.timeout(), output).await
+            }
         }
     })
 }
 
 async fn open(common: &Common) -> Result<Opened, Failure> {
-    let url = common.store.as_deref().ok_or_else(|| {
+    Opened::open_existing(url(common)?, common.timeout()).await
+}
+
+fn url(common: &Common) -> Result<&str, Failure> {
+    common.store.as_deref().ok_or_else(|| {
         Failure::new(Exit::Usage, "which store? pass --store URL or set SESSION_STORE")
-    })?;
-    Opened::open_existing(url, common.timeout()).await
+    })
 }
 
 /// Tells why a run failed, on the standard error, or within the JSON object.

@@ -3,7 +3,6 @@
 use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
-use tower_keep_connect::ConnectErrorKind;
 use tower_keep_core::{
     Cursor, Index, Loaded, Page, Query, SessionId, Stats, Store, StoreError, StoreErrorKind,
 };
@@ -31,13 +30,7 @@ impl Opened {
         let opening = tower_keep_connect::connect(url);
         match tokio::time::timeout(timeout, opening).await {
             Ok(Ok(store)) => Ok(Self { store, timeout }),
-            Ok(Err(error)) => {
-                let exit = match error.kind() {
-                    ConnectErrorKind::Store => Exit::Failed,
-                    _ => Exit::Usage,
-                };
-                Err(Failure { exit, ..Failure::of(&error) })
-            }
+            Ok(Err(error)) => Err(Failure::of_connecting(&error)),
             Err(elapsed) => Err(StoreError::new(StoreErrorKind::TimedOut, elapsed).into()),
         }
     }
@@ -68,6 +61,14 @@ impl Opened {
                 }
             }
         }
+        if let Some(file) = database(url)
+            && let Ok(false) = file.try_exists()
+        {
+            let mut failure =
+                Failure::new(Exit::Failed, format!("there is no database {}", file.display()));
+            failure.causes = vec!["check the path, or start the application".to_owned()];
+            return Err(failure);
+        }
         Self::open(url, timeout).await
     }
 
@@ -77,7 +78,8 @@ impl Opened {
         timeout: Duration,
         dry_run: &DryRun,
     ) -> Result<Self, Failure> {
-        let is_missing = directory(url).is_some_and(|path| matches!(path.try_exists(), Ok(false)));
+        let path = directory(url).or_else(|| database(url));
+        let is_missing = path.is_some_and(|path| matches!(path.try_exists(), Ok(false)));
         // What is not there holds nothing, as a new store in memory does.
         let url = if dry_run.dry_run && is_missing { "memory:" } else { url };
         Self::open(url, timeout).await
@@ -156,7 +158,7 @@ impl Opened {
 
 /// Whether two URLs name one store, by the same words or as two paths of one directory.
 pub(crate) fn is_one(url: &str, other: &str) -> bool {
-    let real = |url| directory(url)?.canonicalize().ok();
+    let real = |url| directory(url).or_else(|| database(url))?.canonicalize().ok();
     url == other || real(url).is_some_and(|directory| real(other) == Some(directory))
 }
 
@@ -165,6 +167,13 @@ fn directory(url: &str) -> Option<&Path> {
     let path = url.strip_prefix("file:").filter(|path| !path.is_empty())?;
     let absolute = path.strip_prefix("//").filter(|path| path.starts_with('/'));
     Some(Path::new(absolute.unwrap_or(path)))
+}
+
+/// The file of the database that a URL names, if it names one.
+fn database(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    (path != ":memory:" && !path.is_empty()).then(|| Path::new(path))
 }
 
 /// Does long work until it is done or the user interrupts it.
