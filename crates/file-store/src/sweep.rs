@@ -67,7 +67,11 @@ impl Keep {
             sessions += removed.await?;
         }
         for id in unmarked {
-            self.write(Shards::of([id]), move |step| Ok(step.mark_again(&id))).await?;
+            let marked = self.write(Shards::of([id]), move |step| {
+                step.mark_again(&id);
+                Ok(())
+            });
+            marked.await?;
         }
         if !more {
             more = !self.tidy(&mut pass).await?;
