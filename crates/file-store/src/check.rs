@@ -41,8 +41,8 @@ impl Keep {
         }
         for folder in self.read(|step| step.list(USERS)).await? {
             for (key, id) in self.read(move |step| step.orphans_in(&folder)).await? {
-                let owned = self.write(Shards::of([id]), move |step| step.is_owned(key, &id));
-                if !owned.await? {
+                let orphaned = self.write(Shards::of([id]), move |step| step.is_orphaned(key, &id));
+                if orphaned.await? {
                     let place = self.place(&key.marker(&id));
                     checked.problems.push(Problem::new(ProblemKind::Orphaned, place));
                 }

@@ -67,7 +67,11 @@ impl Keep {
             sessions += removed.await?;
         }
         for id in unmarked {
-            self.write(Shards::of([id]), move |step| Ok(step.mark_again(&id))).await?;
+            let marked = self.write(Shards::of([id]), move |step| {
+                step.mark_again(&id);
+                Ok(())
+            });
+            marked.await?;
         }
         if !more {
             more = !self.tidy(&mut pass).await?;
@@ -88,7 +92,7 @@ impl Keep {
         while let Some(folder) = pass.untidy.pop() {
             for (key, id) in self.read(move |step| step.orphans_in(&folder)).await? {
                 self.write(Shards::of([id]), move |step| {
-                    if !step.is_owned(key, &id)? {
+                    if step.is_orphaned(key, &id)? {
                         step.unmark(key, &id);
                     }
                     Ok(())
@@ -231,8 +235,14 @@ impl Step<'_> {
         Ok(orphans)
     }
 
+    /// Whether a mark is there and leads to no session of the user. Hold its shard: without, a session
+    /// that ends meanwhile, mark and all, looks like that.
+    pub(crate) fn is_orphaned(&self, key: UserKey, id: &SessionId) -> Result<bool, StoreError> {
+        Ok(self.is_marked(id, Some(key))? && !self.is_owned(key, id)?)
+    }
+
     /// Whether a session is this user's, live or not. Hold its shard for an answer that lasts.
-    pub(crate) fn is_owned(&self, key: UserKey, id: &SessionId) -> Result<bool, StoreError> {
+    fn is_owned(&self, key: UserKey, id: &SessionId) -> Result<bool, StoreError> {
         Ok(match self.find(id, self.keep.now()) {
             Ok(State::Live(entry) | State::Expired(entry)) => {
                 UserKey::of(&entry.record) == Some(key)

@@ -107,11 +107,20 @@ async fn busy_ends_the_run_and_is_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_gets_past_many_live_sessions() {
+    let idle = Step::Removes { sessions: 0, more: true };
+    let last = Step::Removes { sessions: 1, more: false };
+    let store = Scripted::new([idle; 50].into_iter().chain([last]));
+    let sweeper = Sweeper::start(store).unwrap();
+    assert_eq!(report_after(&sweeper, 1).await.sessions, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_never_gets_anywhere_does_not_hold_a_run_for_ever() {
     let store = Scripted::new([Step::Removes { sessions: 0, more: true }; 1_000]);
     let sweeper = Sweeper::start(store.clone()).unwrap();
     report_after(&sweeper, 1).await;
-    assert_eq!(store.sweeps(), 3);
+    assert_eq!(store.sweeps(), 100);
 }
 
 #[tokio::test(start_paused = true)]

@@ -80,10 +80,13 @@ pub enum Capability {
     Purge,
     /// The store has an [`Import`](crate::Import).
     Import,
+    /// The store has a [`Check`](crate::Check).
+    Check,
 }
 
 impl Capability {
-    pub(super) const ALL: [Self; 4] = [Self::Index, Self::Sweep, Self::Purge, Self::Import];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Index, Self::Sweep, Self::Purge, Self::Import, Self::Check];
 
     pub(super) fn is_offered_by(self, store: &dyn Store) -> bool {
         match self {
@@ -91,6 +94,7 @@ impl Capability {
             Self::Sweep => store.sweep().is_some(),
             Self::Purge => store.purge().is_some(),
             Self::Import => store.import().is_some(),
+            Self::Check => store.check().is_some(),
         }
     }
 }

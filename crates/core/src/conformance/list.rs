@@ -257,6 +257,10 @@ macro_rules! __conformance_list {
                 expired_record_is_not_imported
                 concurrent_imports_of_one_id_have_one_winner
             }
+            check [Some(Capability::Check)] {
+                check_of_a_whole_store_finds_it_whole
+                check_beside_writers_reports_none_of_them
+            }
         }
     };
 }

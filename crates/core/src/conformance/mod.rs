@@ -10,7 +10,7 @@
 //! test boxed::late_apply_after_delete_is_gone ... ok
 //! ```
 //!
-//! A store that finds, sweeps, purges or imports sessions declares it, and is tested in it. What it
+//! A store that finds, sweeps, purges, imports or checks sessions declares it, and is tested in it. What it
 //! declares and what it offers have to agree, so that nothing is left out unseen.
 //!
 //! Cases of random operations name their seed when they fail; the environment variable

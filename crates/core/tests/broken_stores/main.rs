@@ -14,8 +14,13 @@ use tower_keep_core::{
     conformance::{Capability, Form, Harness, Outcome, cases},
 };
 
-const EVERYTHING: &[Capability] =
-    &[Capability::Index, Capability::Sweep, Capability::Purge, Capability::Import];
+const EVERYTHING: &[Capability] = &[
+    Capability::Index,
+    Capability::Sweep,
+    Capability::Purge,
+    Capability::Import,
+    Capability::Check,
+];
 
 /// Opens a store on a clock that is moved by hand.
 struct ByHand<S> {

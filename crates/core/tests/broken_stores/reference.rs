@@ -7,9 +7,9 @@ use std::{
 };
 
 use tower_keep_core::{
-    Applied, Change, Clock, Created, Cursor, Import, Index, LayerName, Listed, Loaded, NewRecord,
-    OverLimit, Page, Purge, Purged, Query, Receipt, Record, Rotated, SessionId, Stats, Store,
-    StoreFuture, Sweep, Swept, Timestamp, Touch, Touched, UserId, UserLimit,
+    Applied, Change, Check, Checked, Clock, Created, Cursor, Import, Index, LayerName, Listed,
+    Loaded, NewRecord, OverLimit, Page, Purge, Purged, Query, Receipt, Record, Rotated, SessionId,
+    Stats, Store, StoreFuture, Sweep, Swept, Timestamp, Touch, Touched, UserId, UserLimit,
 };
 
 pub(crate) type Records = HashMap<SessionId, Arc<Record>>;
@@ -138,6 +138,10 @@ impl Store for Reference {
     fn import(&self) -> Option<&dyn Import> {
         Some(self)
     }
+
+    fn check(&self) -> Option<&dyn Check> {
+        Some(self)
+    }
 }
 
 impl Index for Reference {
@@ -190,6 +194,15 @@ impl Import for Reference {
                 return Created::Created(Receipt::of(record, now));
             }
             Created::Created(put(records, *id, record.clone(), now, 0))
+        })
+    }
+}
+
+impl Check for Reference {
+    fn check(&self) -> StoreFuture<'_, Checked> {
+        self.step(|records, now| {
+            let live = records.values().filter(|record| !record.is_expired(now));
+            Checked::new(live.count() as u64, Vec::new())
         })
     }
 }

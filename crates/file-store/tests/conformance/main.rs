@@ -42,7 +42,13 @@ impl Harness for Files {
     }
 
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Index, Capability::Sweep, Capability::Purge, Capability::Import]
+        &[
+            Capability::Index,
+            Capability::Sweep,
+            Capability::Purge,
+            Capability::Import,
+            Capability::Check,
+        ]
     }
 }
 

@@ -72,6 +72,10 @@ impl Store for Turns {
         Store::import(self.next())
     }
 
+    fn answers_at_once(&self) -> bool {
+        self.next().answers_at_once()
+    }
+
     fn check(&self) -> Option<&dyn Check> {
         Store::check(self.next())
     }

@@ -1,6 +1,7 @@
 //! The cases, by what they are about.
 
 pub(super) mod apply;
+pub(super) mod check;
 pub(super) mod conflict;
 pub(super) mod create;
 pub(super) mod delete;

@@ -2,7 +2,7 @@
 
 use super::Trial;
 use crate::{
-    Import, Index, LayerName, Listed, Purge, Query, SessionId, Sweep, UserId,
+    Check, Import, Index, LayerName, Listed, Purge, Query, SessionId, Sweep, UserId,
     conformance::failure::{Checked, Failure, ensure},
 };
 
@@ -22,6 +22,10 @@ impl Trial {
 
     pub(in crate::conformance) fn import(&self) -> Checked<&dyn Import> {
         self.store.import().ok_or_else(|| missing("import"))
+    }
+
+    pub(in crate::conformance) fn check(&self) -> Checked<&dyn Check> {
+        self.store.check().ok_or_else(|| missing("check"))
     }
 
     /// All sessions that a query asks for, page by page.

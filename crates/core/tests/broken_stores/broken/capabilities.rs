@@ -1,10 +1,11 @@
-//! Flaws of `Index`, `Sweep`, `Purge` and `Import`.
+//! Flaws of `Index`, `Sweep`, `Purge`, `Import` and `Check`.
 
 use std::{sync::Arc, time::Duration};
 
 use tower_keep_core::{
-    Created, Cursor, Fields, Import, Index, LayerName, Listed, OverLimit, Page, Purge, Purged,
-    Query, Record, SessionId, Stats, Store, StoreFuture, Sweep, Swept, Timestamp, UserLimit,
+    Check, Checked, Created, Cursor, Fields, Import, Index, LayerName, Listed, OverLimit, Page,
+    Problem, ProblemKind, Purge, Purged, Query, Record, SessionId, Stats, Store, StoreFuture,
+    Sweep, Swept, Timestamp, UserLimit,
 };
 
 use super::{Broken, Flaw, pause};
@@ -186,6 +187,34 @@ impl Purge for Broken {
                 sessions += 1;
             }
             Purged { sessions, bytes: 0 }
+        })
+    }
+}
+
+impl Check for Broken {
+    fn check(&self) -> StoreFuture<'_, Checked> {
+        let flaw = self.flaw;
+        StoreFuture::new(async move {
+            let orphan = |id: &SessionId| Problem::new(ProblemKind::Orphaned, id.to_string());
+            let seen = self.inner.step(|records, _| records.keys().copied().collect::<Vec<_>>());
+            let seen = seen.await?;
+            let mut checked = Check::check(&self.inner).await?;
+            match flaw {
+                Flaw::CheckCountsExpired => checked.sessions = seen.len() as u64,
+                Flaw::CheckMends => {
+                    self.inner.step(|records, _| records.clear()).await?;
+                }
+                Flaw::CheckReportsTheWhole => checked.problems.extend(seen.first().map(orphan)),
+                Flaw::CheckMeetsWriters => {
+                    pause().await;
+                    let left = |records: &mut Records, _| {
+                        seen.iter().filter(|id| !records.contains_key(*id)).map(orphan).collect()
+                    };
+                    checked.problems = self.inner.step(left).await?;
+                }
+                _ => {}
+            }
+            Ok(checked)
         })
     }
 }

@@ -140,7 +140,7 @@ flaws! {
     StatsCountExpired => expired_sessions_are_not_listed,
     StatsCountSessionsAsUsers => stats_count_the_live_sessions,
 
-    // Sweep, purge and import.
+    // Sweep, purge, import and check.
     SweepRemovesLive => sweep_removes_only_expired_sessions,
     SweepIgnoresLimit => sweep_is_bounded_by_its_limit,
     SweepSaysDone => sweep_is_bounded_by_its_limit,
@@ -158,6 +158,10 @@ flaws! {
     ImportTakesExpired => expired_record_is_not_imported,
     ImportResetsTheVersion => import_keeps_times_version_and_data,
     ImportRestarts => import_keeps_times_version_and_data,
+    CheckCountsExpired => check_of_a_whole_store_finds_it_whole,
+    CheckMends => check_of_a_whole_store_finds_it_whole,
+    CheckReportsTheWhole => check_of_a_whole_store_finds_it_whole,
+    CheckMeetsWriters => check_beside_writers_reports_none_of_them,
 
     // Secrets.
     DebugShowsFields => debug_shows_no_field,

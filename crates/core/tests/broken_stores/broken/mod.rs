@@ -15,8 +15,8 @@ use std::{
 
 pub(crate) use flaw::Flaw;
 use tower_keep_core::{
-    Applied, Change, Clock, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, SessionId,
-    Store, StoreFuture, Sweep, Touch, Touched,
+    Applied, Change, Check, Clock, Created, Import, Index, Loaded, NewRecord, Purge, Rotated,
+    SessionId, Store, StoreFuture, Sweep, Touch, Touched,
 };
 
 use crate::reference::Reference;
@@ -100,6 +100,10 @@ impl Store for Broken {
     }
 
     fn import(&self) -> Option<&dyn Import> {
+        Some(self)
+    }
+
+    fn check(&self) -> Option<&dyn Check> {
         Some(self)
     }
 }
