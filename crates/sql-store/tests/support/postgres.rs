@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 use tower_keep_core::{Token, conformance::Capability};
 use tower_keep_sql_store::{PostgresStore, PostgresStoreBuilder};
@@ -10,33 +11,35 @@ use tower_keep_test_servers::Postgres;
 pub(crate) const ALL: &[Capability] =
     &[Capability::Index, Capability::Sweep, Capability::Purge, Capability::Import];
 
-/// A schema of its own, whose clock can be turned.
+/// A schema of its own, whose clock stands until it is turned, so that a busy machine ends no session.
 pub(crate) struct Schema {
     pub(crate) name: String,
+    client: OnceCell<Client>,
 }
 
 impl Schema {
     pub(crate) fn new() -> Self {
-        Self { name: format!("case_{}", Token::random().unwrap().id().short()) }
+        let name = format!("case_{}", Token::random().unwrap().id().short());
+        Self { name, client: OnceCell::new() }
     }
 
     pub(crate) fn builder(&self) -> PostgresStoreBuilder {
         PostgresStore::builder().schema(&self.name).connections(2)
     }
 
-    /// A store whose clock is the server's, turned.
-    #[cfg(feature = "conformance")]
+    async fn client(&self) -> &Client {
+        self.client.get_or_init(async || client(&Postgres::shared().url()).await).await
+    }
+
+    /// A store whose clock is turned by hand.
     pub(crate) async fn store(&self) -> PostgresStore {
-        let client = client(&Postgres::shared().url()).await;
         let name = &self.name;
         let made = format!(
-            "CREATE SCHEMA {name}; CREATE TABLE {name}.clock (turned interval); \
-             INSERT INTO {name}.clock VALUES (interval '0')"
+            "CREATE SCHEMA {name}; CREATE TABLE {name}.clock (at timestamptz); \
+             INSERT INTO {name}.clock VALUES (date_trunc('milliseconds', now()))"
         );
-        client.batch_execute(&made).await.unwrap();
-        let clock = format!(
-            "date_trunc('milliseconds', statement_timestamp()) + (SELECT turned FROM {name}.clock)"
-        );
+        self.client().await.batch_execute(&made).await.unwrap();
+        let clock = format!("SELECT at FROM {name}.clock");
         let store = self.builder().clock_sql(clock).connect(&Postgres::shared().url()).await;
         let store = store.unwrap();
         store.migrate().await.unwrap();
@@ -44,13 +47,12 @@ impl Schema {
     }
 
     pub(crate) async fn turn_clock(&self, by: Duration) {
-        let client = client(&Postgres::shared().url()).await;
         let turn = format!(
-            "UPDATE {}.clock SET turned = turned + interval '1 millisecond' * {}",
+            "UPDATE {}.clock SET at = at + interval '1 millisecond' * {}",
             self.name,
             by.as_millis()
         );
-        client.batch_execute(&turn).await.unwrap();
+        self.client().await.batch_execute(&turn).await.unwrap();
     }
 }
 
