@@ -19,6 +19,10 @@ mod tower_keep;
 mod tower_sessions;
 
 /// Runs the benchmark and prints its table.
+///
+/// # Panics
+///
+/// If a server cannot be started or a measurement goes wrong.
 pub fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
