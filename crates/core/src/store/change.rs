@@ -89,12 +89,15 @@ pub enum OverLimit {
 /// What one request changed in a session, based on a version of its record.
 ///
 /// [`Change::applied_to`] is the meaning of a change; a store that keeps whole records calls it, one
-/// that can write single fields reads [`Change::edits`] instead.
+/// that can write single fields reads [`Change::edits`] instead, and one that writes all fields
+/// without reading them first begins with [`Change::base_fields`].
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     /// The version that the change was computed from.
     pub base_version: u64,
+    /// The fields of that version, shared with the record.
+    pub base_fields: Fields,
     /// When the absolute lifetime of the record that it was computed from began.
     pub created_at: Timestamp,
     /// How long the session lives from now on.
@@ -122,6 +125,7 @@ impl Change {
     pub fn new(record: &Record, lifetime: Lifetime) -> Self {
         Self {
             base_version: record.version,
+            base_fields: record.fields.clone(),
             created_at: record.created_at,
             lifetime,
             restart: false,
@@ -143,13 +147,18 @@ impl Change {
         version == self.base_version || !(self.exact || self.clear)
     }
 
+    /// The fields after the change, where they were `fields` before it: those of the record, or
+    /// [`base_fields`](Self::base_fields) for a statement that is bound to them.
+    #[must_use]
+    pub fn edited(&self, fields: &Fields) -> Fields {
+        let edits = self.edits.iter();
+        if self.clear { Fields::default().with(edits) } else { fields.with(edits) }
+    }
+
     /// The record after the change, at the time of the store's clock.
     #[must_use]
     pub fn applied_to(&self, record: &Record, now: Timestamp) -> Record {
         let created_at = if self.restart { now } else { record.created_at };
-        let edits = self.edits.iter();
-        let fields =
-            if self.clear { Fields::default().with(edits) } else { record.fields.with(edits) };
         Record {
             layer: record.layer.clone(),
             version: record.version.saturating_add(1),
@@ -159,7 +168,7 @@ impl Change {
             user: self.user.as_ref().or(record.user.as_ref()).cloned(),
             client: record.client.clone(),
             remember: self.remember.unwrap_or(record.remember),
-            fields,
+            fields: self.edited(&record.fields),
         }
     }
 }

@@ -1,0 +1,230 @@
+//! The text of all statements: [`Statements`].
+
+use crate::{name::TableName, schema::Migration};
+
+/// A statement, by which a connection finds what it prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Load,
+    Create,
+    Import,
+    Apply,
+    Rotate,
+    ClearExpired,
+    Touch,
+    Delete,
+    Others,
+    List,
+    ListUser,
+    Stats,
+    Sweep,
+    PurgeSome,
+    PurgeRest,
+}
+
+impl Which {
+    pub(crate) const COUNT: usize = Self::PurgeRest as usize + 1;
+}
+
+/// The text of all statements, with the table's name in it.
+#[derive(Debug)]
+pub(crate) struct Statements(Vec<(Which, String)>);
+
+/// The columns of a row, in the order in which they are read.
+const COLUMNS: &str = "layer, user_id, client_address, client_agent, created_at, last_active, \
+                       expires_at, version, remember, data, seal";
+
+/// The time of the server, as exact as a `Timestamp`.
+const NOW: &str = "date_trunc('milliseconds', statement_timestamp())";
+
+impl Statements {
+    /// The statements; `clock` stands in for the server's where it is turned by a test.
+    pub(crate) fn new(table: &TableName, clock: Option<&str>) -> Self {
+        let key = format!("'{}'::regclass::oid::int", table.quoted('"'));
+        let table = table.quoted('"');
+        let now = clock.map_or_else(|| NOW.to_owned(), |clock| format!("({clock})"));
+        let at = format!("(SELECT {now} AS at) AS clock");
+        let after = |parameter| format!("at + ${parameter}::float8 * interval '1 millisecond'");
+        let receipt = "RETURNING version, expires_at, at";
+        // What a change writes.
+        let changes = format!(
+            "version = version + 1, \
+             created_at = CASE WHEN $4 THEN at ELSE created_at END, \
+             last_active = at, \
+             expires_at = least({}, CASE WHEN $4 THEN at ELSE created_at END \
+             + $6::float8 * interval '1 millisecond'), \
+             user_id = coalesce($7, user_id), \
+             remember = coalesce($8, remember), \
+             data = $9, seal = $10",
+            after(5)
+        );
+        let is_base = "id = $1 AND version = $2 AND seal = $3 AND expires_at > at";
+        let insert = |values: &str| {
+            format!(
+                "INSERT INTO {table} AS present (id, {COLUMNS}) SELECT {values} FROM {at} \
+                 WHERE {{}} \
+                 ON CONFLICT (id) DO UPDATE SET layer = excluded.layer, \
+                 user_id = excluded.user_id, client_address = excluded.client_address, \
+                 client_agent = excluded.client_agent, created_at = excluded.created_at, \
+                 last_active = excluded.last_active, expires_at = excluded.expires_at, \
+                 version = excluded.version, remember = excluded.remember, \
+                 data = excluded.data, seal = excluded.seal \
+                 WHERE present.expires_at <= {now} \
+                 RETURNING version, expires_at, {now} AS at"
+            )
+        };
+        let listed =
+            format!("SELECT {COLUMNS}, id FROM {table} WHERE id > $1 AND expires_at > {now}");
+        let live = format!("expires_at > {now} AND ($1::text IS NULL OR layer = $1)");
+        Self(vec![
+            (
+                Which::Load,
+                format!(
+                    "SELECT {COLUMNS}, {now} FROM {table} WHERE id = $1 AND expires_at > {now}"
+                ),
+            ),
+            (
+                Which::Create,
+                insert(&format!("$1, $2, $3, $4, $5, at, at, {}, 1, $7, $8, $9", after(6)))
+                    .replace("{}", "true"),
+            ),
+            (
+                Which::Import,
+                insert("$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12")
+                    .replace("{}", "$8 > at"),
+            ),
+            (
+                Which::Apply,
+                format!("UPDATE {table} SET {changes} FROM {at} WHERE {is_base} {receipt}"),
+            ),
+            (
+                Which::Rotate,
+                format!(
+                    "UPDATE {table} SET id = $11, {changes} FROM {at} WHERE {is_base} {receipt}"
+                ),
+            ),
+            (
+                Which::ClearExpired,
+                format!("DELETE FROM {table} WHERE id = $1 AND expires_at <= {now}"),
+            ),
+            (
+                Which::Touch,
+                format!(
+                    "UPDATE {table} SET last_active = at, expires_at = least({}, \
+                     created_at + $3::float8 * interval '1 millisecond') \
+                     FROM {at} WHERE id = $1 AND expires_at > at {receipt}",
+                    after(2)
+                ),
+            ),
+            (
+                Which::Delete,
+                format!("DELETE FROM {table} WHERE id = $1 RETURNING expires_at > {now}"),
+            ),
+            (
+                Which::Others,
+                format!(
+                    "SELECT id FROM {table} WHERE user_id = $1 AND id <> $2 AND expires_at > {now} \
+                     AND layer = (SELECT layer FROM {table} WHERE id = $2) ORDER BY created_at, id"
+                ),
+            ),
+            (
+                Which::List,
+                format!("{listed} AND ($2::text IS NULL OR layer = $2) ORDER BY id LIMIT $3"),
+            ),
+            (
+                Which::ListUser,
+                format!("{listed} AND layer = $2 AND user_id = $4 ORDER BY id LIMIT $3"),
+            ),
+            (
+                Which::Stats,
+                format!(
+                    "SELECT count(*), count(user_id), min(created_at), max(created_at), \
+                     (SELECT count(*) FROM (SELECT DISTINCT layer, user_id FROM {table} \
+                     WHERE user_id IS NOT NULL AND {live}) AS users) FROM {table} WHERE {live}"
+                ),
+            ),
+            (
+                // 1952804208 is 'tkep'.
+                Which::Sweep,
+                format!(
+                    "WITH turn AS MATERIALIZED \
+                     (SELECT pg_try_advisory_xact_lock(1952804208, {key}) AS mine), \
+                     expired AS MATERIALIZED (SELECT id FROM {table} \
+                     WHERE (SELECT mine FROM turn) AND expires_at <= {now} \
+                     ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED), \
+                     removed AS (DELETE FROM {table} WHERE id IN (SELECT id FROM expired) RETURNING 1) \
+                     SELECT (SELECT mine FROM turn), (SELECT count(*) FROM removed)"
+                ),
+            ),
+            (
+                Which::PurgeSome,
+                format!(
+                    "WITH removed AS (DELETE FROM {table} WHERE id IN (SELECT id FROM {table} \
+                     LIMIT $1) RETURNING octet_length(data::text) AS bytes) \
+                     SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM removed"
+                ),
+            ),
+            (
+                Which::PurgeRest,
+                format!(
+                    "WITH removed AS (DELETE FROM {table} RETURNING octet_length(data::text) AS bytes) \
+                     SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM removed"
+                ),
+            ),
+        ])
+    }
+
+    pub(crate) fn text(&self, which: Which) -> &str {
+        self.0.iter().find(|(of, _)| *of == which).map_or("", |(_, text)| text)
+    }
+}
+
+/// The steps to the present table.
+pub(crate) fn migrations(table: &TableName) -> Vec<Migration> {
+    let name = table.quoted('"');
+    let (expiry, user) = (table.own("_expiry", '"'), table.own("_user", '"'));
+    vec![Migration {
+        version: 1,
+        statements: vec![
+            format!(
+                "CREATE TABLE IF NOT EXISTS {name} (
+    id bytea PRIMARY KEY CHECK (octet_length(id) = 32), -- SHA-256 of the token
+    layer text COLLATE \"C\" NOT NULL,
+    user_id text COLLATE \"C\",
+    client_address inet,
+    client_agent text,
+    created_at timestamptz NOT NULL,
+    last_active timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    version bigint NOT NULL,
+    remember boolean NOT NULL,
+    data json NOT NULL,
+    seal bigint NOT NULL                                -- binds data to id
+)"
+            ),
+            // What stats ask for is in the index, so that they read no data.
+            format!(
+                "CREATE INDEX IF NOT EXISTS {expiry} ON {name} (expires_at) \
+                 INCLUDE (layer, user_id, created_at)"
+            ),
+            format!(
+                "CREATE INDEX IF NOT EXISTS {user} ON {name} (layer, user_id, id) \
+                 WHERE user_id IS NOT NULL"
+            ),
+        ],
+    }]
+}
+
+/// What keeps the steps that were taken.
+pub(crate) fn migrations_table(table: &TableName) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n    version int PRIMARY KEY,\n    \
+         applied_at timestamptz NOT NULL DEFAULT now()\n)",
+        table.suffixed("_migrations", '"')
+    )
+}
+
+/// What makes the schema, if one is named.
+pub(crate) fn schema(table: &TableName) -> Option<String> {
+    table.schema('"').map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
+}

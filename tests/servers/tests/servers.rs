@@ -1,0 +1,42 @@
+//! The servers come up, come back, and leave nothing behind.
+
+use std::{
+    net::{Ipv4Addr, TcpStream},
+    path::PathBuf,
+};
+
+use tower_keep_test_servers::{Durability, MariaDb, Postgres};
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+fn directory_of(debug: &str) -> PathBuf {
+    debug.split("directory: \"").nth(1).unwrap().split('"').next().unwrap().into()
+}
+
+#[test]
+fn postgres_comes_back_after_a_kill_and_leaves_nothing_behind() {
+    let server = Postgres::start(Durability::Synced);
+    assert!(listens(server.port()));
+    server.kill();
+    server.restart();
+    assert!(listens(server.port()));
+    let (port, directory) = (server.port(), directory_of(&format!("{server:?}")));
+    assert!(directory.exists());
+    drop(server);
+    assert!(!listens(port) && !directory.exists());
+}
+
+#[test]
+fn mariadb_comes_back_after_a_kill_and_leaves_nothing_behind() {
+    let server = MariaDb::start(Durability::Synced);
+    assert!(listens(server.port()));
+    server.kill();
+    server.restart();
+    assert!(listens(server.port()));
+    let (port, directory) = (server.port(), directory_of(&format!("{server:?}")));
+    assert!(directory.exists());
+    drop(server);
+    assert!(!listens(port) && !directory.exists());
+}
