@@ -4,7 +4,9 @@
 //! and the `sessionctl` command share. Each store is a feature.
 
 mod error;
+mod migrate;
 mod open;
 
 pub use error::{ConnectError, ConnectErrorKind};
+pub use migrate::{migrate, migrations};
 pub use open::connect;

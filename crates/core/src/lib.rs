@@ -36,9 +36,9 @@ pub use record::{Client, Edits, Fields, LayerName, Lifetime, Record, UserId};
 pub use session::{FieldName, FieldOf, Key, Session};
 pub use sessions::Sessions;
 pub use store::{
-    Applied, Change, Created, Cursor, Import, Index, Listed, Loaded, NewRecord, OverLimit, Page,
-    Purge, Purged, Query, Receipt, Rotated, Stats, Store, StoreError, StoreErrorKind, StoreFuture,
-    Sweep, Swept, Touch, Touched, UserLimit,
+    Applied, Change, Check, Checked, Created, Cursor, Import, Index, Listed, Loaded, NewRecord,
+    OverLimit, Page, Problem, ProblemKind, Purge, Purged, Query, Receipt, Rotated, Stats, Store,
+    StoreError, StoreErrorKind, StoreFuture, Sweep, Swept, Touch, Touched, UserLimit,
 };
 pub use token::{InvalidToken, RandomnessError, Token};
 pub use transport::{SameSite, SessionCookie, Transport};

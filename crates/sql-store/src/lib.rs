@@ -1,4 +1,61 @@
-//! Sessions in SQL.
+//! Sessions in SQL: [`SqliteStore`], [`PostgresStore`], [`MySqlStore`], a feature each.
+//!
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use tower_keep_core::{Lifetime, NewRecord, Store, Token};
+//! use tower_keep_sql_store::SqliteStore;
+//!
+//! let store = SqliteStore::in_memory().await?;
+//! let id = Token::random().unwrap().id();
+//! store.create(&id, &NewRecord::new("shop".into(), Lifetime::default())).await?;
+//! assert!(store.load(&id).await?.is_some());
+//! # Ok::<(), tower_keep_core::StoreError>(()) }).unwrap();
+//! ```
+//!
+//! | feature | gives |
+//! |---|---|
+//! | `sqlite` | [`SqliteStore`]: one file, one machine |
+//! | `postgres` | [`PostgresStore`] |
+//! | `mysql` | [`MySqlStore`], for MariaDB too |
+//! | `tls` | TLS to the servers, by rustls |
+//!
+//! # The table
+//!
+//! One row a session, which can be read and queried: `id` (the SHA-256 of the token, in bytes), `layer`,
+//! `user_id`, `client_address`, `client_agent`, `created_at`, `last_active`, `expires_at`, `version`,
+//! `remember`, `data` and `seal`. The data is one JSON object whose members are the fields, each with its
+//! own text, so that `data->>'cart'` in PostgreSQL and SQLite and `JSON_VALUE(data, '$.cart')` in MariaDB
+//! find what a handler wrote. `\u0000` and halves of surrogate pairs, which PostgreSQL refuses to look at,
+//! are written with the noncharacter U+FDD0 before them.
+//!
+//! The seal binds the data to the id: a row that was swapped for another or edited by hand is refused as
+//! damaged. Rows may be deleted by hand at any time. A second table, `…_migrations`, keeps which steps were
+//! taken to the present one.
+//!
+//! # How it works
+//!
+//! An update writes the whole data in one statement that is bound to the version and the seal that it was
+//! computed from, so that no statement reads first and no merge depends on what a database makes of JSON.
+//! Where the row is another one by then, a second statement reads it, and the change is laid over it if it
+//! fits, or answered as a conflict.
+//!
+//! # Drivers
+//!
+//! They were chosen by measurement (`cargo bench -p tower-keep-bench-sql`). A pool of sqlx asks a
+//! connection whether it lives before and after each use, so that one statement takes three round trips.
+//!
+//! - PostgreSQL: tokio-postgres, which has many statements under way on one connection. A few connections
+//!   serve all requests, and there is no pool to hand over.
+//! - MySQL and MariaDB: sqlx's connections, kept by the store itself; a pool that is handed over tells how
+//!   to connect.
+//! - SQLite: rusqlite on threads of the store's own, since an operation of several statements then runs
+//!   where the connection is. It shares the version of SQLite with sqlx 0.8, so that both fit into one
+//!   application.
+//!
+//! [`SqliteStore`]: https://docs.rs/tower-keep-sql-store/latest/tower_keep_sql_store/struct.SqliteStore.html
+//! [`PostgresStore`]: https://docs.rs/tower-keep-sql-store/latest/tower_keep_sql_store/struct.PostgresStore.html
+//! [`MySqlStore`]: https://docs.rs/tower-keep-sql-store/latest/tower_keep_sql_store/struct.MySqlStore.html
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod data;

@@ -1,5 +1,4 @@
 //! The conformance and race suites on MariaDB.
-#![cfg(all(feature = "mysql", feature = "conformance"))]
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod support;

@@ -1,5 +1,4 @@
 //! The conformance and race suites on PostgreSQL.
-#![cfg(all(feature = "postgres", feature = "conformance"))]
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod support;

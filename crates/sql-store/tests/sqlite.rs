@@ -1,5 +1,4 @@
 //! The conformance suite on SQLite, in memory and in a file.
-#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::{sync::Arc, time::Duration};
@@ -85,9 +84,10 @@ mod race {
 }
 
 mod race_in_a_file {
-    /// The directory is left to the operating system, since it has to outlive the store.
+    /// The directory stays until the target directory goes, since it has to outlive the store.
     async fn open() -> super::SqliteStore {
-        let path = tempfile::tempdir().unwrap().keep().join("sessions.db");
+        let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let path = place.keep().join("sessions.db");
         super::SqliteStore::builder().durable(false).open(path).await.unwrap()
     }
 

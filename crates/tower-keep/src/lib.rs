@@ -24,17 +24,30 @@
 //! |---|---|
 //! | `axum` | [`Session`] as an argument of handlers |
 //! | `tonic` | [`Error`] as a `tonic::Status` |
+//! | `file` | [`FileStore`], with its [`Durability`] |
 //! | `memory` | [`MemoryStore`] |
+//! | `mysql` | [`MySqlStore`], for MariaDB too |
+//! | `postgres` | [`PostgresStore`] |
+//! | `sqlite` | [`SqliteStore`] |
+//! | `tls` | TLS to SQL servers, by rustls |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `conformance` | the suite for authors of stores |
 //!
 //! Read on at [`Session`], what handlers do; [`SessionLayer`], what can be set; [`Sessions`], work
 //! outside a request; [`Store`], what a backend promises.
 
-pub use tower_keep_connect::{ConnectError, ConnectErrorKind, connect};
+pub use tower_keep_connect::{ConnectError, ConnectErrorKind, connect, migrate, migrations};
 pub use tower_keep_core::*;
+#[cfg(feature = "file")]
+pub use tower_keep_file_store::{Durability, FileStore};
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
+#[cfg(feature = "mysql")]
+pub use tower_keep_sql_store::MySqlStore;
+#[cfg(feature = "postgres")]
+pub use tower_keep_sql_store::PostgresStore;
+#[cfg(feature = "sqlite")]
+pub use tower_keep_sql_store::SqliteStore;
 
 /// The code of the README, so that it compiles.
 #[cfg(all(doctest, feature = "axum", feature = "memory"))]

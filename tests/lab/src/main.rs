@@ -40,6 +40,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
             .with_ansi(false)
             .init();
     }
+    tower_keep::migrate(&settings.store).await?;
     let store = tower_keep::connect(&settings.store).await?;
     let layer = settings.layer(store.clone())?;
     let grpc_layer = settings.grpc_layer(store)?;

@@ -19,7 +19,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 
-const NAMES: [&str; 6] = ["counter", "grpc", "hyper", "login", "typed", "websocket"];
+const NAMES: [&str; 7] = ["counter", "grpc", "hyper", "login", "sql", "typed", "websocket"];
 
 /// The programs of the examples, by name.
 static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
@@ -51,12 +51,17 @@ struct Example {
 
 impl Example {
     async fn start(name: &str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    async fn start_with(name: &str, variables: &[(&str, &str)]) -> Self {
         let program = tokio::task::spawn_blocking(|| &*PROGRAMS).await.unwrap();
         let program = &program[&format!("example-{name}")];
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let server = Server::start(program, &[("ADDR", "127.0.0.1:0")]).await;
+        let variables = [&[("ADDR", "127.0.0.1:0")], variables].concat();
+        let server = Server::start(program, &variables).await;
         Self { commands: commands(name, &server.address), server, folder }
     }
 
@@ -229,4 +234,25 @@ fn no_example_is_left_out() {
         .collect();
     found.sort();
     assert_eq!(found, NAMES);
+}
+
+/// On each database, a user who signed in is signed in still after the server was restarted.
+#[tokio::test]
+async fn sql_keeps_users_signed_in_over_a_restart() {
+    let place = tempfile::tempdir().unwrap();
+    let file = format!("sqlite:{}", place.path().join("sessions.db").display());
+    let postgres = tower_keep_test_servers::Postgres::shared().url();
+    let mariadb = tower_keep_test_servers::MariaDb::shared().url("keep");
+    for store in [file, postgres, mariadb] {
+        let mut example = Example::start_with("sql", &[("SESSION_STORE", &store)]).await;
+        assert_eq!(example.run(&example.commands[0], None).await, "Signed in as ada.\n");
+        let program = &PROGRAMS["example-sql"];
+        let variables = [("ADDR", "127.0.0.1:0"), ("SESSION_STORE", &*store)];
+        example.server = Server::start(program, &variables).await;
+        example.commands = commands("sql", &example.server.address);
+        assert_eq!(example.run(&example.commands[1], None).await, "Signed in as ada.\n");
+        let logout =
+            example.curl(&format!("--location --data '' {}", example.url("/logout"))).await;
+        assert_eq!(logout, "Signed out.\n");
+    }
 }

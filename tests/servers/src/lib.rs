@@ -11,12 +11,14 @@
     reason = "a harness panics where a test fails"
 )]
 
+mod certificate;
 mod mariadb;
 mod postgres;
 mod process;
 mod proxy;
 mod redis;
 
+pub use certificate::Certificate;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use proxy::Proxy;

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Command, sync::LazyLock};
 
 use crate::{
-    Durability, PASSWORD,
+    Certificate, Durability, PASSWORD,
     process::{Process, free_port, is_root, run, succeeds},
 };
 
@@ -13,12 +13,23 @@ pub struct MariaDb {
     process: Process,
     port: u16,
     durability: Durability,
+    tls: bool,
 }
 
 impl MariaDb {
     /// Starts a server.
     #[must_use]
     pub fn start(durability: Durability) -> Self {
+        Self::start_as(durability, None)
+    }
+
+    /// Starts a server that offers TLS.
+    #[must_use]
+    pub fn start_with_tls(durability: Durability, certificate: &Certificate) -> Self {
+        Self::start_as(durability, Some(certificate))
+    }
+
+    fn start_as(durability: Durability, certificate: Option<&Certificate>) -> Self {
         let process = Process::prepare("mariadb");
         let directory = process.directory();
         fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
@@ -28,6 +39,11 @@ impl MariaDb {
              GRANT ALL ON *.* TO keep@'127.0.0.1' WITH GRANT OPTION;\n"
         );
         fs::write(directory.join("init.sql"), statements).unwrap();
+        // Servers that share a directory for temporary files remove those of each other.
+        fs::create_dir(directory.join("temporary")).unwrap();
+        if let Some(certificate) = certificate {
+            certificate.copy_to(directory);
+        }
         if is_root() {
             run(Command::new("chown").arg("-R").arg("mysql:").arg(directory));
         }
@@ -35,11 +51,13 @@ impl MariaDb {
         install.args(["--no-defaults", "--skip-test-db"]);
         install.arg("--auth-root-authentication-method=normal");
         install.arg(format!("--datadir={}", directory.join("data").display()));
+        install.arg(format!("--tmpdir={}", directory.join("temporary").display()));
         if is_root() {
             install.arg("--user=mysql");
         }
         run(&mut install);
-        let server = Self { process, port: free_port(), durability };
+        let tls = certificate.is_some();
+        let server = Self { process, port: free_port(), durability, tls };
         server.restart();
         server
     }
@@ -92,6 +110,7 @@ impl MariaDb {
             command.arg("--no-defaults");
             for (name, value) in [
                 ("datadir", directory.join("data").display().to_string()),
+                ("tmpdir", directory.join("temporary").display().to_string()),
                 ("socket", directory.join("socket").display().to_string()),
                 ("pid-file", directory.join("server.pid").display().to_string()),
                 ("init-file", directory.join("init.sql").display().to_string()),
@@ -104,6 +123,11 @@ impl MariaDb {
                 command.arg(format!("--{name}={value}"));
             }
             command.arg("--skip-name-resolve");
+            if self.tls {
+                for (name, file) in [("ssl-cert", "certificate.pem"), ("ssl-key", "key.pem")] {
+                    command.arg(format!("--{name}={}", directory.join(file).display()));
+                }
+            }
             if is_root() {
                 command.arg("--user=mysql");
             }

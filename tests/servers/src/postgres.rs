@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Durability, PASSWORD,
+    Certificate, Durability, PASSWORD,
     process::{Process, free_port, is_root, run, succeeds},
 };
 
@@ -19,17 +19,31 @@ pub struct Postgres {
     process: Process,
     port: u16,
     durability: Durability,
+    tls: bool,
 }
 
 impl Postgres {
     /// Starts a server.
     #[must_use]
     pub fn start(durability: Durability) -> Self {
+        Self::start_as(durability, None)
+    }
+
+    /// Starts a server that offers TLS.
+    #[must_use]
+    pub fn start_with_tls(durability: Durability, certificate: &Certificate) -> Self {
+        Self::start_as(durability, Some(certificate))
+    }
+
+    fn start_as(durability: Durability, certificate: Option<&Certificate>) -> Self {
         let process = Process::prepare("postgres");
         let data = process.directory().join("data");
         let password = process.directory().join("password");
         fs::write(&password, PASSWORD).unwrap();
         fs::create_dir(&data).unwrap();
+        if let Some(certificate) = certificate {
+            certificate.copy_to(process.directory());
+        }
         fs::set_permissions(process.directory(), fs::Permissions::from_mode(0o755)).unwrap();
         if is_root() {
             run(Command::new("chown").arg("-R").arg("postgres:").arg(process.directory()));
@@ -39,7 +53,8 @@ impl Postgres {
             .args(["--locale=C.UTF-8"])
             .arg(format!("--pwfile={}", password.display()))
             .arg(&data));
-        let server = Self { process, port: free_port(), durability };
+        let tls = certificate.is_some();
+        let server = Self { process, port: free_port(), durability, tls };
         server.restart();
         server
     }
@@ -90,6 +105,15 @@ impl Postgres {
                 &format!("synchronous_commit={sync}"),
             ] {
                 command.arg("-c").arg(setting);
+            }
+            if self.tls {
+                for (name, file) in
+                    [("ssl_cert_file", "certificate.pem"), ("ssl_key_file", "key.pem")]
+                {
+                    let file = directory.join(file);
+                    command.arg("-c").arg(format!("{name}={}", file.display()));
+                }
+                command.args(["-c", "ssl=on"]);
             }
             command
         };

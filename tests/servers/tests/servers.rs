@@ -1,5 +1,7 @@
 //! The servers come up, come back, and leave nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::{
     net::{Ipv4Addr, TcpStream},
     path::PathBuf,

@@ -8,8 +8,8 @@ use std::{
 };
 
 use tower_keep::{
-    Applied, Change, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, SessionId, Store,
-    StoreError, StoreErrorKind, StoreFuture, Sweep, Touch, Touched,
+    Applied, Change, Check, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, SessionId,
+    Store, StoreError, StoreErrorKind, StoreFuture, Sweep, Touch, Touched,
 };
 
 use crate::Gate;
@@ -242,5 +242,9 @@ impl<S: Store> Store for Faulty<S> {
 
     fn import(&self) -> Option<&dyn Import> {
         self.inner.import()
+    }
+
+    fn check(&self) -> Option<&dyn Check> {
+        self.inner.check()
     }
 }

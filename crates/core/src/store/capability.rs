@@ -1,6 +1,6 @@
-//! What some stores can do besides: [`Index`], [`Sweep`], [`Purge`], [`Import`].
+//! What some stores can do besides: [`Index`], [`Sweep`], [`Purge`], [`Import`], [`Check`].
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use super::{Created, StoreFuture};
 use crate::{LayerName, Record, SessionId, Timestamp, UserId};
@@ -44,6 +44,14 @@ pub trait Import: Send + Sync {
     /// record that has expired, which is not stored: both need no further care. Limits of users are
     /// not kept, so that nobody is signed out by a move.
     fn import<'a>(&'a self, id: &'a SessionId, record: &'a Record) -> StoreFuture<'a, Created>;
+}
+
+/// Looks for what does not belong in the store, or is not as it should be.
+pub trait Check: Send + Sync {
+    /// Looks through the whole store and changes nothing.
+    ///
+    /// What writers are at work on meanwhile MUST NOT be reported as a problem.
+    fn check(&self) -> StoreFuture<'_, Checked>;
 }
 
 /// What to list.
@@ -192,4 +200,87 @@ pub struct Purged {
     pub sessions: u64,
     /// How many bytes they took, as far as the store can tell.
     pub bytes: u64,
+}
+
+/// The outcome of [`Check::check`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Checked {
+    /// How many live sessions were read and found whole.
+    pub sessions: u64,
+    /// What was found that is not as it should be.
+    pub problems: Vec<Problem>,
+}
+
+impl Checked {
+    /// So many sessions that are whole, and what else was found.
+    #[must_use]
+    pub fn new(sessions: u64, problems: Vec<Problem>) -> Self {
+        Self { sessions, problems }
+    }
+}
+
+/// Something in a store that is not as it should be.
+///
+/// Its text names the kind and the place:
+///
+/// ```
+/// use tower_keep_core::{Problem, ProblemKind};
+///
+/// let problem = Problem::new(ProblemKind::Leftover, "sessions/.temporary/17");
+/// assert_eq!(
+///     problem.to_string(),
+///     "sessions/.temporary/17: left by a write that did not end; a sweep removes it",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// What is wrong.
+    pub kind: ProblemKind,
+    /// Where it is, in the store's own terms: a path, a key, a row. Never data of a session.
+    pub place: String,
+}
+
+impl Problem {
+    /// A problem of this kind at a place.
+    #[must_use]
+    pub fn new(kind: ProblemKind, place: impl Into<String>) -> Self {
+        Self { kind, place: place.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.kind)
+    }
+}
+
+/// What is wrong with something in a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// An entry that cannot be read as a session. Its session reads as absent.
+    Damaged,
+    /// An entry that was damaged, and was set aside when it was read.
+    SetAside,
+    /// An entry of an index without its session, or the other way round.
+    Orphaned,
+    /// What a write left behind that did not end.
+    Leftover,
+    /// Something that the store did not write.
+    Foreign,
+}
+
+/// Says what is wrong and what to do.
+impl fmt::Display for ProblemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "damaged, reads as absent; look for what else writes to the store",
+            Self::SetAside => "was damaged and is set aside; remove it once it was looked at",
+            Self::Orphaned => "leads to no session; a sweep removes it",
+            Self::Leftover => "left by a write that did not end; a sweep removes it",
+            Self::Foreign => "not of this store, which leaves it alone",
+        })
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Change, Import, Index, NewRecord, Purge, StoreFuture, Sweep};
+use super::{Change, Check, Import, Index, NewRecord, Purge, StoreFuture, Sweep};
 use crate::{Lifetime, Record, SessionId, Timestamp};
 
 /// What keeps sessions.
@@ -102,6 +102,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// What takes sessions over from another store.
     fn import(&self) -> Option<&dyn Import> {
+        None
+    }
+
+    /// What looks for damaged and orphaned entries, where there can be any.
+    fn check(&self) -> Option<&dyn Check> {
         None
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Applied, Change, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, Store, StoreFuture,
-    Sweep, Touch, Touched,
+    Applied, Change, Check, Created, Import, Index, Loaded, NewRecord, Purge, Rotated, Store,
+    StoreFuture, Sweep, Touch, Touched,
 };
 use crate::SessionId;
 
@@ -68,6 +68,10 @@ macro_rules! forward_store {
 
             fn import(&self) -> Option<&dyn Import> {
                 (**self).import()
+            }
+
+            fn check(&self) -> Option<&dyn Check> {
+                (**self).check()
             }
         }
     };

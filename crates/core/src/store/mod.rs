@@ -9,7 +9,8 @@ mod forward;
 mod future;
 
 pub use capability::{
-    Cursor, Import, Index, Listed, Page, Purge, Purged, Query, Stats, Sweep, Swept,
+    Check, Checked, Cursor, Import, Index, Listed, Page, Problem, ProblemKind, Purge, Purged,
+    Query, Stats, Sweep, Swept,
 };
 pub use change::{Change, NewRecord, OverLimit, UserLimit};
 pub use contract::{Applied, Created, Loaded, Receipt, Rotated, Store, Touch, Touched};

@@ -71,6 +71,28 @@ impl MySqlStoreBuilder {
         self
     }
 
+    /// The statements of operations, so that tests can ask the server how it would run them.
+    ///
+    /// # Errors
+    ///
+    /// If a name is no plain name.
+    #[cfg(feature = "conformance")]
+    #[doc(hidden)]
+    pub fn statements(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let Statements { load, apply, touch, delete, list, list_user, stats, expired, .. } =
+            Statements::new(&self.table_name()?, None);
+        Ok(vec![
+            ("load", load),
+            ("apply", apply),
+            ("touch", touch),
+            ("delete", delete),
+            ("list", list),
+            ("list_user", list_user),
+            ("stats", stats),
+            ("sweep", expired),
+        ])
+    }
+
     /// The statements that make the table, as text, for those who run their own migrations.
     ///
     /// # Errors

@@ -102,9 +102,7 @@ impl Keep {
                 Ok(outcome) => {
                     self.pool.give_back(link);
                     match outcome {
-                        Some(Outcome::Taken)
-                            if !cleared && self.clear_expired(sign_in.id).await? =>
-                        {
+                        Some(Outcome::Taken) if !cleared && self.make_free(sign_in.id).await? => {
                             cleared = true;
                         }
                         Some(outcome) => return Ok(outcome),

@@ -34,9 +34,6 @@ pub(crate) const VERSION_BITS: u32 = 22;
 /// 2020 in milliseconds since 1970, from which that time counts, so that it fits until 2089.
 pub(crate) const TOUCH_EPOCH: i64 = 1_577_836_800_000;
 
-/// The last point that the calendar of the type has; what has no end ends with it.
-pub(crate) const END: &str = "9999-12-31 23:59:59.999";
-
 fn to_millis(time: &str) -> String {
     format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {time}) DIV 1000")
 }
@@ -98,9 +95,9 @@ impl Statements {
             ),
             import: format!(
                 "INSERT INTO {table} ({names}, created_at, last_active, expires_at) \
-                 SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, {0}, {0}, LEAST({0}, TIMESTAMP('{END}')) \
-                 FROM DUAL WHERE ? > {at}",
-                from_millis("?")
+                 SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, {time}, {time}, {time} \
+                 FROM DUAL WHERE {time} > {now}",
+                time = "CAST(? AS DATETIME(3))"
             ),
             apply: format!("UPDATE {table} SET {changes} WHERE {is_base}"),
             rotate: format!("UPDATE {table} SET id = ?, {changes} WHERE {is_base}"),

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// So many sessions are swept in one transaction at most: a few milliseconds of the server's.
-const MOST_SWEPT: usize = 1_000;
+const MOST_SWEPT: usize = 250;
 
 /// So many sessions are purged in one transaction.
 const MOST_PURGED: usize = 1_000;
@@ -68,7 +68,7 @@ impl Keep {
         // Of as many texts as there are sizes of batches, none is worth keeping.
         let mut asked: Asked<'_> = sqlx::query(&text).persistent(false);
         for row in rows {
-            asked = asked.bind(row.try_get::<&[u8], _>(0)?);
+            asked = asked.bind(row.try_get_unchecked::<&[u8], _>(0)?);
         }
         match link.write(asked).await? {
             Written::Rows(done) => Ok(done.rows_affected()),

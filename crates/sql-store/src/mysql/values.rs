@@ -12,7 +12,7 @@ use crate::row::{Row, corrupt};
 const LONGEST: Duration = Duration::from_secs(7_000 * 365 * 86_400);
 /// The last point of the calendar, and the first one that is kept, in milliseconds since 1970.
 const END_MILLIS: i64 = 253_402_300_799_999;
-const BEGIN_MILLIS: i64 = -62_135_596_800_000;
+const BEGIN_MILLIS: i64 = -30_610_224_000_000;
 
 /// A lifetime that the calendar has room for.
 pub(crate) fn bounded(lifetime: Lifetime) -> Lifetime {
@@ -23,9 +23,10 @@ pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A point in time within the calendar; what has no end ends with it.
-pub(crate) fn time(time: Timestamp) -> i64 {
-    time.as_millis().clamp(BEGIN_MILLIS, END_MILLIS)
+/// A point in time as the calendar has it; what has no end ends with it.
+pub(crate) fn time(time: Timestamp) -> String {
+    let time = Timestamp::from_millis(time.as_millis().clamp(BEGIN_MILLIS, END_MILLIS));
+    time.to_string().replace('T', " ").replace('Z', "")
 }
 
 fn timestamp(millis: i64) -> Timestamp {
@@ -35,36 +36,49 @@ fn timestamp(millis: i64) -> Timestamp {
 /// Reads the columns of a session.
 pub(crate) fn row(row: &MySqlRow) -> Result<Row<'_>, StoreError> {
     let time = |column: usize| row.try_get(column).map(timestamp).map_err(failed);
-    let address: Option<&str> = row.try_get(2).map_err(failed)?;
-    let address = match address.map(str::parse) {
+    let address = match text(row, 2)?.map(str::parse) {
         Some(Ok(address)) => Some(address),
         Some(Err(_)) => return Err(corrupt("a client address that is none")),
         None => None,
     };
-    let user: Option<&[u8]> = row.try_get(1).map_err(failed)?;
-    let agent: Option<&str> = row.try_get(3).map_err(failed)?;
+    let needed = |column| text(row, column)?.ok_or_else(|| corrupt("a column that is empty"));
     Ok(Row {
-        layer: text(row.try_get(0).map_err(failed)?)?.into(),
-        user: user.map(text).transpose()?.map(Into::into),
+        layer: needed(0)?.into(),
+        user: text(row, 1)?.map(Into::into),
         address,
-        agent: agent.map(Into::into),
+        agent: text(row, 3)?.map(Into::into),
         created_at: time(4)?,
         last_active: time(5)?,
         expires_at: time(6)?,
         version: row.try_get(7).map_err(failed)?,
         remember: row.try_get(8).map_err(failed)?,
-        data: row.try_get::<&str, _>(9).map_err(failed)?.into(),
+        data: needed(9)?.into(),
         seal: row.try_get(10).map_err(failed)?,
     })
 }
 
-fn text(bytes: &[u8]) -> Result<&str, StoreError> {
-    std::str::from_utf8(bytes).map_err(|_| corrupt("a name that is no text"))
+/// Reads text. Whether the driver takes a column for text or bytes depends on the server.
+fn text(row: &MySqlRow, column: usize) -> Result<Option<&str>, StoreError> {
+    let bytes: Option<&[u8]> = row.try_get_unchecked(column).map_err(failed)?;
+    bytes.map(str::from_utf8).transpose().map_err(|_| corrupt("a column that is no text"))
 }
 
 /// Reads an id.
 pub(crate) fn id(row: &MySqlRow, column: usize) -> Result<SessionId, StoreError> {
-    let bytes: &[u8] = row.try_get(column).map_err(failed)?;
+    let bytes: &[u8] = row.try_get_unchecked(column).map_err(failed)?;
     let bytes = bytes.try_into().map_err(|_| corrupt("an id that is none"))?;
     Ok(SessionId::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_within_the_calendar() {
+        let text = |millis| time(Timestamp::from_millis(millis));
+        assert_eq!(text(1_795_262_400_123), "2026-11-21 12:00:00.123");
+        assert_eq!(text(i64::MAX), "9999-12-31 23:59:59.999");
+        assert_eq!(text(i64::MIN), "1000-01-01 00:00:00");
+    }
 }

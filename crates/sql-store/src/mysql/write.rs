@@ -28,11 +28,11 @@ impl Keep {
             let ask = || insert(&self.statements, id, new, &sealed);
             match self.pool.write(ask).await? {
                 Written::Rows(done) => return Ok(Created::Created(created(new, &done))),
-                Written::Taken if self.clear_expired(id).await? => {}
-                Written::Taken => break,
+                Written::Taken if self.make_free(id).await? => {}
+                Written::Taken => return Ok(Created::Taken),
             }
         }
-        Ok(Created::Taken)
+        Err(never_at_rest())
     }
 
     pub(super) async fn apply(
@@ -74,7 +74,7 @@ impl Keep {
             match moved(change, &swap, &self.pool.write(ask).await?) {
                 Moved::Done(receipt) => return Ok(Rotated::Rotated(receipt)),
                 Moved::Taken => {
-                    if !self.clear_expired(new).await? {
+                    if !self.make_free(new).await? {
                         return Ok(Rotated::Taken);
                     }
                 }
@@ -90,11 +90,12 @@ impl Keep {
         Err(never_at_rest())
     }
 
-    /// Removes what has expired under an id; tells whether there was something. Under a random id lies
+    /// Removes what has expired under an id, and tells whether it is free. Under a random id lies
     /// nothing, unless it was chosen.
-    pub(super) async fn clear_expired(&self, id: &SessionId) -> Result<bool, StoreError> {
+    pub(super) async fn make_free(&self, id: &SessionId) -> Result<bool, StoreError> {
         let ask = || sqlx::query(&self.statements.clear_expired).bind(id.as_bytes().as_slice());
-        Ok(matches!(self.pool.write(ask).await?, Written::Rows(done) if done.rows_affected() > 0))
+        self.pool.write(ask).await?;
+        Ok(self.load(id).await?.is_none())
     }
 
     pub(super) async fn touch(&self, id: &SessionId, touch: Touch) -> Result<Touched, StoreError> {
@@ -157,7 +158,6 @@ impl Keep {
                     .bind(time(record.last_active))
                     .bind(time(record.expires_at))
                     .bind(time(record.expires_at))
-                    .bind(time(record.expires_at))
             };
             match self.pool.write(ask).await? {
                 Written::Rows(done) if done.rows_affected() > 0 => {
@@ -165,7 +165,7 @@ impl Keep {
                 }
                 // It has expired and is not stored.
                 Written::Rows(_) => break,
-                Written::Taken if self.clear_expired(id).await? => {}
+                Written::Taken if self.make_free(id).await? => {}
                 Written::Taken => break,
             }
         }

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio_postgres::Config;
 use tower_keep_core::{StoreError, StoreErrorKind};
 
+#[cfg(feature = "conformance")]
+use super::statements::Which;
 use super::{
     PostgresStore,
     exclusive::Exclusive,
@@ -83,6 +85,30 @@ impl PostgresStoreBuilder {
     pub fn clock_sql(mut self, expression: impl Into<String>) -> Self {
         self.clock = Some(expression.into());
         self
+    }
+
+    /// The statements of operations, so that tests can ask the server how it would run them.
+    ///
+    /// # Errors
+    ///
+    /// If a name is no plain name.
+    #[cfg(feature = "conformance")]
+    #[doc(hidden)]
+    pub fn statements(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let statements = Statements::new(&self.table_name()?, None);
+        let named = [
+            ("load", Which::Load),
+            ("apply", Which::Apply),
+            ("rotate", Which::Rotate),
+            ("touch", Which::Touch),
+            ("delete", Which::Delete),
+            ("others", Which::Others),
+            ("list", Which::List),
+            ("list_user", Which::ListUser),
+            ("stats", Which::Stats),
+            ("sweep", Which::Sweep),
+        ];
+        Ok(named.map(|(name, which)| (name, statements.text(which).to_owned())).to_vec())
     }
 
     /// The statements that make the table, as text, for those who run their own migrations.

@@ -61,17 +61,6 @@ fn is_rolled_back(error: &StoreError) -> bool {
 }
 
 impl Link {
-    /// Removes what has expired under an id; tells whether there was something.
-    pub(super) async fn cleared(&self, id: &SessionId) -> Result<bool, StoreError> {
-        let removed = format!(
-            "WITH removed AS ({} RETURNING 1) SELECT count(*) FROM removed",
-            self.text(Which::ClearExpired)
-        );
-        let rows = self.once(&removed, &[&id.as_bytes().as_slice()]).await?;
-        let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(failed)?;
-        Ok(count > 0)
-    }
-
     /// Makes room for a session of a user beside the others; tells how many had to go, `None` if it
     /// has no room.
     async fn make_room(
@@ -170,9 +159,8 @@ impl Keep {
             let link = self.exclusive.take().await?;
             match sign_in.transact(&link).await {
                 Ok(Outcome::Taken) => {
-                    let clear = !cleared && link.cleared(sign_in.id).await?;
                     link.give_back();
-                    if !clear {
+                    if cleared || !self.make_free(sign_in.id).await? {
                         return Ok(Outcome::Taken);
                     }
                     cleared = true;

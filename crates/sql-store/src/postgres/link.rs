@@ -65,11 +65,6 @@ impl Link {
         self.client.query(statement, values).await
     }
 
-    /// The text of a statement.
-    pub(crate) fn text(&self, which: Which) -> &str {
-        self.texts.text(which)
-    }
-
     /// Runs statements that return nothing and take no values.
     pub(crate) async fn batch(&self, statements: &str) -> Result<(), StoreError> {
         self.client.batch_execute(statements).await.map_err(failed)

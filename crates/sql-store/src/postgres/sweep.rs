@@ -5,7 +5,7 @@ use tower_keep_core::{Purged, StoreError, Swept};
 use super::{error::failed, keep::Keep, link::Link, statements::Which};
 
 /// So many sessions are swept by one statement at most: a few milliseconds of the server's.
-const MOST_SWEPT: usize = 1_000;
+const MOST_SWEPT: usize = 500;
 
 /// So many sessions are purged by one statement.
 const MOST_PURGED: u32 = 5_000;

@@ -83,7 +83,7 @@ impl Keep {
             match write(self, (old, Some(new)), change, &swap).await? {
                 Moved::Done(receipt) => return Ok(Rotated::Rotated(receipt)),
                 Moved::Taken => {
-                    if !self.clear_expired(new).await? {
+                    if !self.make_free(new).await? {
                         return Ok(Rotated::Taken);
                     }
                 }
@@ -99,13 +99,12 @@ impl Keep {
         Err(never_at_rest())
     }
 
-    /// Removes what has expired under an id; tells whether there was something.
-    pub(super) async fn clear_expired(&self, id: &SessionId) -> Result<bool, StoreError> {
-        // Under a random id lies nothing, unless it was chosen.
-        let link = self.exclusive.take().await?;
-        let cleared = link.cleared(id).await?;
-        link.give_back();
-        Ok(cleared)
+    /// Removes what has expired under an id, and tells whether it is free. Under a random id lies
+    /// nothing, unless it was chosen.
+    pub(super) async fn make_free(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let values: &[&(dyn ToSql + Sync)] = &[&id.as_bytes().as_slice()];
+        self.run(Which::ClearExpired, values).await?;
+        Ok(self.load(id).await?.is_none())
     }
 
     pub(super) async fn touch(&self, id: &SessionId, touch: Touch) -> Result<Touched, StoreError> {

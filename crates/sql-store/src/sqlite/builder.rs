@@ -68,6 +68,41 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// The statements of operations, so that tests can ask how they would be run.
+    ///
+    /// # Errors
+    ///
+    /// If the table's name is no plain name.
+    #[cfg(feature = "conformance")]
+    #[doc(hidden)]
+    pub fn statements(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
+        let statements::Statements {
+            load,
+            apply,
+            rotate,
+            touch,
+            delete,
+            others,
+            list,
+            list_user,
+            stats,
+            sweep,
+            ..
+        } = statements::Statements::new(&TableName::new(None, &self.table)?);
+        Ok(vec![
+            ("load", load),
+            ("apply", apply),
+            ("rotate", rotate),
+            ("touch", touch),
+            ("delete", delete),
+            ("others", others),
+            ("list", list),
+            ("list_user", list_user),
+            ("stats", stats),
+            ("sweep", sweep),
+        ])
+    }
+
     /// The statements that make the table, as text. [`open`](Self::open) runs them by itself.
     ///
     /// # Errors

@@ -77,10 +77,11 @@ impl Statements {
                  WHERE id > ?1 AND expires_at > ?2 AND layer = ?3 AND user_id = ?5 \
                  ORDER BY id LIMIT ?4"
             ),
+            // The sign keeps the query from the index of users, which would lead it to the data.
             stats: format!(
                 "SELECT count(*), count(user_id), min(created_at), max(created_at), \
                  (SELECT count(*) FROM (SELECT DISTINCT layer, user_id FROM {table} \
-                 WHERE user_id IS NOT NULL AND expires_at > ?1 AND (?2 IS NULL OR layer = ?2))) \
+                 WHERE +user_id IS NOT NULL AND expires_at > ?1 AND (?2 IS NULL OR layer = ?2))) \
                  FROM {table} WHERE expires_at > ?1 AND (?2 IS NULL OR layer = ?2)"
             ),
             sweep: format!(

@@ -297,3 +297,82 @@ impl Import for SqliteStore {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use tower_keep_core::{Lifetime, Token};
+
+    use super::*;
+
+    fn random_id() -> SessionId {
+        Token::random().unwrap().id()
+    }
+
+    fn of_bytes(bytes: usize) -> NewRecord {
+        let mut new = NewRecord::new("shop".into(), Lifetime::default());
+        new.fields = [("f", &*"9".repeat(bytes))].into_iter().collect();
+        new
+    }
+
+    async fn set_most_pages(store: &SqliteStore, pages: u32) {
+        let set = move |_: &Keep, connection: &rusqlite::Connection, _| {
+            let statement = format!("PRAGMA max_page_count = {pages}");
+            connection.query_row(&statement, (), |_| Ok(())).map_err(failed)
+        };
+        store.write(set).await.unwrap();
+    }
+
+    /// What was answered is there, what was refused is not, and there is room again once there is.
+    #[tokio::test]
+    async fn full_disk_is_an_error_and_loses_nothing_that_was_answered() {
+        let place = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(place.path().join("sessions.db")).await.unwrap();
+        set_most_pages(&store, 200).await;
+        let mut refused = 0;
+        for round in 0..6 {
+            let sizes = (0..20).map(|place| if place % 5 == 0 { 100_000 } else { 100 });
+            let creates = sizes.map(async |bytes| {
+                let id = random_id();
+                (id, store.create(&id, &of_bytes(bytes)).await)
+            });
+            for (id, answer) in join_all(creates).await {
+                let there = store.load(&id).await.unwrap().is_some();
+                match answer {
+                    Ok(created) => assert!(matches!(created, Created::Created(_)) && there),
+                    Err(error) => {
+                        assert_eq!(error.kind(), StoreErrorKind::Full, "{round}: {error:?}");
+                        assert!(!there, "what was refused must not be there");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(refused > 0, "the disk must fill up");
+        set_most_pages(&store, 1_000_000).await;
+        assert!(store.create(&random_id(), &of_bytes(100_000)).await.is_ok());
+    }
+
+    /// A write waits for another process's transaction, and for no longer than it is told.
+    #[tokio::test]
+    async fn write_waits_for_another_process_and_not_for_ever() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("sessions.db");
+        let patience = std::time::Duration::from_millis(200);
+        let store = SqliteStore::builder().busy_timeout(patience).open(&file).await.unwrap();
+        let id = random_id();
+        store.create(&id, &of_bytes(10)).await.unwrap();
+        let other = rusqlite::Connection::open(&file).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let error = store.create(&random_id(), &of_bytes(10)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::TimedOut);
+        assert!(store.load(&id).await.unwrap().is_some(), "reads go on");
+        let waiting = tokio::spawn({
+            let store = store.clone();
+            async move { store.delete(&id).await }
+        });
+        tokio::task::yield_now().await;
+        other.execute_batch("COMMIT").unwrap();
+        assert!(waiting.await.unwrap().unwrap());
+    }
+}

@@ -1,0 +1,5 @@
+//! `cargo bench -p tower-keep-bench-sql [-- --quick] [postgres|mariadb|sqlite]`
+
+fn main() {
+    tower_keep_bench_sql::main();
+}

@@ -1,0 +1,52 @@
+//! tower-keep.
+
+use std::{convert::Infallible, sync::Arc};
+
+use tower::{service_fn, util::BoxCloneService};
+use tower_keep::{Session, SessionLayer, Store};
+use tower_layer::Layer;
+
+use crate::app::{Contender, FIRST, Request, Response, VISITS, check, texts};
+
+pub(crate) fn contender(store: impl Store) -> Contender {
+    let layer = SessionLayer::new(Arc::new(store) as Arc<dyn Store>);
+    Contender {
+        name: "tower-keep",
+        fill: BoxCloneService::new(layer.layer(service_fn(fill))),
+        read: BoxCloneService::new(layer.layer(service_fn(read))),
+        increment: BoxCloneService::new(layer.layer(service_fn(increment))),
+        create: BoxCloneService::new(layer.layer(service_fn(create))),
+    }
+}
+
+async fn fill(request: Request) -> Result<Response, Infallible> {
+    let session = session(&request).await;
+    session.insert(VISITS, FIRST).unwrap();
+    for (name, value) in texts() {
+        session.insert(name, value).unwrap();
+    }
+    Ok(Response::default())
+}
+
+async fn read(request: Request) -> Result<Response, Infallible> {
+    check(session(&request).await.get(VISITS).unwrap());
+    Ok(Response::default())
+}
+
+async fn increment(request: Request) -> Result<Response, Infallible> {
+    check(session(&request).await.update(VISITS, |visits: &mut u64| *visits += 1).ok());
+    Ok(Response::default())
+}
+
+/// The cookie that comes along is left aside.
+async fn create(mut request: Request) -> Result<Response, Infallible> {
+    request.headers_mut().clear();
+    let session = session(&request).await;
+    session.destroy();
+    session.insert(VISITS, FIRST).unwrap();
+    Ok(Response::default())
+}
+
+async fn session(request: &Request) -> Session {
+    Session::load(request.extensions()).await.unwrap()
+}
