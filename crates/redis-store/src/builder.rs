@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use redis::Client;
+use redis::{Client, IntoConnectionInfo};
 use tower_keep_core::{SessionId, StoreError};
 
 use crate::{RedisStore, clock::ServerClock, error::failed, keep::Keep, key::Keys, link::Link};
@@ -59,7 +59,14 @@ impl RedisStoreBuilder {
     /// `Misconfigured` for a URL of another form and for a password that is refused, `Unavailable`
     /// or `TimedOut` if the server cannot be reached. No error quotes the URL.
     pub async fn connect(self, url: &str) -> Result<RedisStore, StoreError> {
-        let client = Client::open(url).map_err(failed)?;
+        let server = url.into_connection_info().map_err(failed)?;
+        // A server that is cut off says nothing: its connection is given up, and made anew.
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        let server = {
+            let settings = server.tcp_settings().clone();
+            server.set_tcp_settings(settings.set_user_timeout(2 * self.timeout))
+        };
+        let client = Client::open(server).map_err(failed)?;
         let clock = ServerClock::new(self.turned);
         let link = Link::connect(client, clock, self.timeout).await?;
         let keys = Arc::new(Keys::new(&self.prefix));

@@ -28,8 +28,9 @@
 //! | `memory` | [`MemoryStore`] |
 //! | `mysql` | [`MySqlStore`], for MariaDB too |
 //! | `postgres` | [`PostgresStore`] |
+//! | `redis` | [`RedisStore`] |
 //! | `sqlite` | [`SqliteStore`] |
-//! | `tls` | TLS to SQL servers, by rustls |
+//! | `tls` | TLS to servers, by rustls |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `conformance` | the suite for authors of stores |
 //!
@@ -42,6 +43,8 @@ pub use tower_keep_core::*;
 pub use tower_keep_file_store::{Durability, FileStore};
 #[cfg(feature = "memory")]
 pub use tower_keep_memory_store::MemoryStore;
+#[cfg(feature = "redis")]
+pub use tower_keep_redis_store::RedisStore;
 #[cfg(feature = "mysql")]
 pub use tower_keep_sql_store::MySqlStore;
 #[cfg(feature = "postgres")]
