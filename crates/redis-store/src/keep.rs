@@ -111,7 +111,11 @@ impl Keep {
             arguments(&mut command, &pairs);
             let answer = self.link.call(&CREATE, command).await?;
             match answer.how {
-                how::DONE | how::EVICTED => {
+                how::DONE => return Ok(Created::Created(receipt(&answer, evicted)?)),
+                how::EVICTED => {
+                    if let Some(user) = &new.user {
+                        self.release(&self.keys.user(&new.layer, user), &[digits(id)]).await;
+                    }
                     return Ok(Created::Created(receipt(&answer, evicted)?));
                 }
                 how::OTHER => return Ok(Created::Taken),

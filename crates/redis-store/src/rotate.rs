@@ -85,6 +85,9 @@ impl Keep {
             let receipt = receipt(&arrived, evicted)?;
             let departed = self.depart(old, new, change, receipt.expires_at.as_millis()).await?;
             if departed.how == how::DONE {
+                if let Some(place) = place.filter(|_| arrived.how == how::EVICTED) {
+                    self.release(&place, &[digits(new)]).await;
+                }
                 self.clean_up(
                     old,
                     new,

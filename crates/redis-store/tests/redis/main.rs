@@ -3,6 +3,7 @@
 
 mod cost;
 mod faults;
+mod halfway;
 #[cfg(feature = "conformance")]
 mod support;
 
