@@ -32,6 +32,8 @@ pub async fn migrate(url: &str) -> Result<(), ConnectError> {
         "file" => Ok(()),
         #[cfg(feature = "memory")]
         "memory" => Ok(()),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" => Ok(()),
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => Ok(sql::MySqlStore::connect(url).await?.migrate().await?),
         #[cfg(feature = "postgres")]
@@ -68,6 +70,8 @@ pub fn migrations(url: &str) -> Result<Option<String>, ConnectError> {
         "file" => Ok(None),
         #[cfg(feature = "memory")]
         "memory" => Ok(None),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" => Ok(None),
         #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => Ok(Some(sql::MySqlStore::builder().migrations()?)),
         #[cfg(feature = "postgres")]

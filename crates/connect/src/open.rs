@@ -7,13 +7,15 @@ use tower_keep_core::Store;
 use crate::{ConnectError, ConnectErrorKind};
 
 /// The schemes, and the feature that each needs.
-pub(crate) const SCHEMES: [(&str, &str); 7] = [
+pub(crate) const SCHEMES: [(&str, &str); 9] = [
     ("file", "file"),
     ("mariadb", "mysql"),
     ("memory", "memory"),
     ("mysql", "mysql"),
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
+    ("redis", "redis"),
+    ("rediss", "redis"),
     ("sqlite", "sqlite"),
 ];
 
@@ -25,6 +27,7 @@ pub(crate) const SCHEMES: [(&str, &str); 7] = [
 /// | `memory:` | `MemoryStore` with its default bounds | `memory` |
 /// | `mysql://USER:PASSWORD@HOST/DATABASE`, `mariadb:` | `MySqlStore` | `mysql` |
 /// | `postgres://USER:PASSWORD@HOST/DATABASE`, `postgresql:` | `PostgresStore` | `postgres` |
+/// | `redis://:PASSWORD@HOST[:PORT][/DATABASE]`; `rediss:` over TLS, with the feature `tls` | `RedisStore` | `redis` |
 /// | `sqlite:FILE` | `SqliteStore` in this file, which is made if it is missing | `sqlite` |
 /// | `sqlite::memory:` | `SqliteStore` in memory, for tests | `sqlite` |
 ///
@@ -55,6 +58,8 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
         "postgres" | "postgresql" => {
             Ok(Arc::new(tower_keep_sql_store::PostgresStore::connect(url).await?))
         }
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" => Ok(Arc::new(tower_keep_redis_store::RedisStore::connect(url).await?)),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(sqlite(rest).await?)),
         _ => {
@@ -132,6 +137,15 @@ mod tests {
     async fn memory_takes_no_more_than_its_name() {
         connect("memory:").await.unwrap();
         assert_eq!(kind("memory:10").await, ConnectErrorKind::Malformed { form: "memory:" });
+    }
+
+    #[cfg(feature = "redis")]
+    #[tokio::test]
+    async fn redis_that_is_not_there_is_an_error_without_the_password() {
+        // Nobody listens on the port of discard.
+        let error = connect("redis://:secret@127.0.0.1:9").await.unwrap_err();
+        assert_eq!(error.kind(), ConnectErrorKind::Store);
+        assert!(!format!("{error} {error:?}").contains("secret"));
     }
 
     #[cfg(feature = "file")]

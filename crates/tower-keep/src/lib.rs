@@ -29,8 +29,9 @@
 //! | `purge` | [`purge`]: sessions ended at startup and by the clock, copied to another store |
 //! | `mysql` | [`MySqlStore`], for MariaDB too |
 //! | `postgres` | [`PostgresStore`] |
+//! | `redis` | [`RedisStore`] |
 //! | `sqlite` | [`SqliteStore`] |
-//! | `tls` | TLS to SQL servers, by rustls |
+//! | `tls` | TLS to servers, by rustls |
 //! | `metrics` | counters through the `metrics` facade |
 //! | `conformance` | the suite for authors of stores |
 //!
@@ -46,6 +47,8 @@ pub use tower_keep_memory_store::MemoryStore;
 #[cfg(feature = "purge")]
 #[doc(inline)]
 pub use tower_keep_purge as purge;
+#[cfg(feature = "redis")]
+pub use tower_keep_redis_store::RedisStore;
 #[cfg(feature = "mysql")]
 pub use tower_keep_sql_store::MySqlStore;
 #[cfg(feature = "postgres")]

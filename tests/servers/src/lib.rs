@@ -16,11 +16,13 @@ mod mariadb;
 mod postgres;
 mod process;
 mod proxy;
+mod redis;
 
 pub use certificate::Certificate;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
+pub use redis::Redis;
 
 /// The password of the databases' user; tests look for it where none may be.
 pub const PASSWORD: &str = "correct-horse-battery";

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use tower_keep_test_servers::{Durability, MariaDb, Postgres};
+use tower_keep_test_servers::{Durability, MariaDb, Postgres, Redis};
 
 fn listens(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
@@ -37,6 +37,19 @@ fn mariadb_comes_back_after_a_kill_and_leaves_nothing_behind() {
     server.kill();
     server.restart();
     assert!(listens(server.port()));
+    let (port, directory) = (server.port(), directory_of(&format!("{server:?}")));
+    assert!(directory.exists());
+    drop(server);
+    assert!(!listens(port) && !directory.exists());
+}
+
+#[test]
+fn redis_comes_back_after_a_kill_and_leaves_nothing_behind() {
+    let server = Redis::start(Durability::Synced);
+    assert_eq!(server.command(&["SET", "kept", "1"]).trim(), "OK");
+    server.kill();
+    server.restart();
+    assert_eq!(server.command(&["GET", "kept"]).trim(), "1");
     let (port, directory) = (server.port(), directory_of(&format!("{server:?}")));
     assert!(directory.exists());
     drop(server);

@@ -47,7 +47,8 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// The store, as `file:DIRECTORY`, `sqlite:FILE`, `postgres://…`, `mysql://…` or `memory:`.
+    /// The store, as `file:DIRECTORY`, `sqlite:FILE`, `postgres://…`, `mysql://…`, `redis://…` or
+    /// `memory:`.
     #[arg(long, global = true, value_name = "URL", env = "SESSION_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// Print one JSON object, errors included, with whole ids.

@@ -1,0 +1,80 @@
+//! The time of the server, without asking it each time: [`ServerClock`].
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use redis::Value;
+use tower_keep_core::{StoreError, Timestamp};
+
+use crate::error::unexpected;
+
+/// So long an estimate of the server's time is good.
+const GOOD_FOR_MILLIS: i64 = 10_000;
+
+/// The time of the server: asked once in ten seconds, and reckoned on from then.
+///
+/// It tells the time that a record was read at, from which the layer sees whether a touch is due. What
+/// is written is dated by the server itself, and a record expires by the server's own clock.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerClock(Arc<Reckoning>);
+
+#[derive(Debug)]
+struct Reckoning {
+    origin: Instant,
+    /// What to add to the time since `origin`, and when that was found out, in milliseconds.
+    offset: AtomicI64,
+    asked: AtomicI64,
+    /// What tests turn the clock by.
+    turned: Option<Arc<AtomicI64>>,
+}
+
+impl ServerClock {
+    pub(crate) fn new(turned: Option<Arc<AtomicI64>>) -> Self {
+        Self(Arc::new(Reckoning {
+            origin: Instant::now(),
+            offset: AtomicI64::new(0),
+            asked: AtomicI64::new(-GOOD_FOR_MILLIS),
+            turned,
+        }))
+    }
+
+    /// Milliseconds since this clock was made.
+    fn elapsed(&self) -> i64 {
+        i64::try_from(self.0.origin.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The time, unless it is due to ask for it. It is never later than the server's.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        // A turned clock is one of a test, which is told the time to the millisecond.
+        if self.0.turned.is_some() {
+            return None;
+        }
+        let elapsed = self.elapsed();
+        let good = elapsed - self.0.asked.load(Relaxed) < GOOD_FOR_MILLIS;
+        good.then(|| Timestamp::from_millis(elapsed.saturating_add(self.0.offset.load(Relaxed))))
+    }
+
+    /// Takes the answer to `TIME`.
+    pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, StoreError> {
+        let Value::Array(parts) = answer else { return Err(unexpected()) };
+        let part = |place| -> Result<i64, StoreError> {
+            let text = parts.get(place).ok_or_else(unexpected).and_then(crate::hash::text)?;
+            text.parse().map_err(|_| unexpected())
+        };
+        let now = part(0)?.saturating_mul(1_000).saturating_add(part(1)? / 1_000);
+        let elapsed = self.elapsed();
+        self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
+        self.0.asked.store(elapsed, Relaxed);
+        Ok(Timestamp::from_millis(now.saturating_add(self.shift())))
+    }
+
+    /// What a test turned the server's clock by, in milliseconds.
+    pub(crate) fn shift(&self) -> i64 {
+        self.0.turned.as_ref().map_or(0, |turned| turned.load(Relaxed))
+    }
+}

@@ -1,0 +1,359 @@
+//! The operations on one session: [`Keep`].
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{Cmd, Value};
+use tower_keep_core::{
+    Applied, Change, Created, Lifetime, Loaded, NewRecord, Receipt, Record, SessionId, StoreError,
+    StoreErrorKind, Timestamp, Touch, Touched,
+};
+
+use crate::{
+    error::unexpected,
+    hash::{self, Stored, pairs},
+    key::{Keys, digits},
+    link::{Answer, Link},
+    script::{APPLY, CREATE, DELETE, FORGET, SETTLE, TOUCH},
+    users::{Place, Reserved},
+};
+
+/// How scripts say how they ended.
+pub(crate) mod how {
+    pub(crate) const GONE: i64 = 0;
+    pub(crate) const DONE: i64 = 1;
+    /// Another version, or a live session where none may be.
+    pub(crate) const OTHER: i64 = 2;
+    /// The record comes from another id, which may not have let go yet.
+    pub(crate) const ARRIVING: i64 = 3;
+    /// The session would outlive its place in the user's set.
+    pub(crate) const TOO_FAR: i64 = 4;
+    /// The session went to another id.
+    pub(crate) const MOVED: i64 = 5;
+    /// A later sign-in took the place before the session was there.
+    pub(crate) const EVICTED: i64 = 6;
+    /// The reserved place is held no more.
+    pub(crate) const LATE: i64 = 7;
+}
+
+/// So often an operation is begun again because of what others do meanwhile.
+pub(crate) const ATTEMPTS: usize = 20;
+
+/// What the server's scripts count up to exactly, in milliseconds: doubles end at 2^53.
+const LONGEST: u128 = 1 << 52;
+
+/// What the operations share.
+#[derive(Clone)]
+pub(crate) struct Keep {
+    pub(crate) link: Link,
+    pub(crate) keys: Arc<Keys>,
+}
+
+impl Keep {
+    pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        let live = self.live(id).await?;
+        Ok(live.map(|(record, at)| Loaded { record: Arc::new(record), at }))
+    }
+
+    /// The live record, and when it was read.
+    pub(crate) async fn live(
+        &self,
+        id: &SessionId,
+    ) -> Result<Option<(Record, Timestamp)>, StoreError> {
+        let key = self.keys.session(id);
+        for _ in 0..ATTEMPTS {
+            let (answer, at) = self.link.read(&key).await?;
+            match Stored::read(id, &answer)? {
+                Stored::Live(record) => {
+                    return Ok((!record.is_expired(at)).then_some((record, at)));
+                }
+                Stored::Arriving(from) if self.settle(id, &from).await? => {}
+                Stored::Arriving(_) | Stored::Nothing => return Ok(None),
+            }
+        }
+        Err(restless())
+    }
+
+    pub(crate) async fn create(
+        &self,
+        id: &SessionId,
+        new: &NewRecord,
+    ) -> Result<Created, StoreError> {
+        let pairs = pairs(
+            id,
+            &new.layer,
+            new.user.as_ref(),
+            new.client.as_ref(),
+            new.remember,
+            &new.fields,
+        );
+        let mut evicted = 0;
+        for _ in 0..ATTEMPTS {
+            let mut held_until = 0;
+            if let Some(user) = &new.user {
+                let place = Place {
+                    layer: &new.layer,
+                    user,
+                    id,
+                    replaces: None,
+                    created_at: None,
+                    lifetime: new.lifetime,
+                };
+                match self.reserve(&place, new.user_limit, &mut evicted).await? {
+                    Reserved::Place(place) => held_until = place.held_until,
+                    Reserved::Taken => return Ok(Created::Taken),
+                    Reserved::OverLimit => return Ok(Created::OverLimit),
+                }
+            }
+            let mut command = CREATE.on(&self.keys.session(id));
+            command.arg(self.link.shift());
+            lifetime(&mut command, new.lifetime);
+            command.arg(if new.user.is_some() { "user" } else { "" }).arg(held_until);
+            arguments(&mut command, &pairs);
+            let answer = self.link.call(&CREATE, command).await?;
+            match answer.how {
+                how::DONE => return Ok(Created::Created(receipt(&answer, evicted)?)),
+                how::EVICTED => {
+                    if let Some(user) = &new.user {
+                        self.release(&self.keys.user(&new.layer, user), &[digits(id)]).await;
+                    }
+                    return Ok(Created::Created(receipt(&answer, evicted)?));
+                }
+                how::OTHER => return Ok(Created::Taken),
+                how::LATE => {}
+                _ if self.clear_way(id, &answer).await? => {}
+                _ => return Ok(Created::Taken),
+            }
+        }
+        Err(restless())
+    }
+
+    pub(crate) async fn apply(
+        &self,
+        id: &SessionId,
+        change: &Change,
+    ) -> Result<Applied, StoreError> {
+        let key = self.keys.session(id);
+        let mut raised = 0;
+        let mut former = None;
+        for _ in 0..ATTEMPTS {
+            if let Some(user) = &change.user {
+                let Some((record, at)) = self.live(id).await? else { return Ok(Applied::Gone) };
+                if !change.fits(record.version) {
+                    return Ok(Applied::Conflict(Loaded { record: Arc::new(record), at }));
+                }
+                let place = Place {
+                    layer: &record.layer,
+                    user,
+                    id,
+                    replaces: None,
+                    created_at: (!change.restart).then_some(record.created_at),
+                    lifetime: change.lifetime,
+                };
+                raised = self.place(&place).await?;
+                former = record
+                    .user
+                    .filter(|former| former != user)
+                    .map(|user| self.keys.user(&record.layer, &user));
+            }
+            let answer = self.link.call(&APPLY, self.change(&key, change, raised)).await?;
+            match answer.how {
+                how::DONE => {
+                    if let Some(former) = former {
+                        self.release(&former, &[digits(id)]).await;
+                    }
+                    return Ok(Applied::Applied(receipt(&answer, 0)?));
+                }
+                how::OTHER => return Ok(Applied::Conflict(other(id, &answer)?)),
+                how::GONE => return Ok(Applied::Gone),
+                how::TOO_FAR if change.user.is_some() => {}
+                how::TOO_FAR => match self.raise(id, change.lifetime, change.restart).await? {
+                    Some(reach) => raised = reach,
+                    None => return Ok(Applied::Gone),
+                },
+                how::ARRIVING if self.settle(id, &origin(&answer)?).await? => {}
+                how::ARRIVING => return Ok(Applied::Gone),
+                _ => return Err(unexpected()),
+            }
+        }
+        Err(restless())
+    }
+
+    fn change(&self, key: &[u8], change: &Change, raised: i64) -> Cmd {
+        let mut command = APPLY.on(key);
+        command.arg(self.link.shift());
+        lifetime(&mut command, change.lifetime);
+        command.arg(raised).arg(change.base_version).arg(change.base_version.saturating_add(1));
+        command.arg(match (change.clear, change.exact) {
+            (true, _) => "clear",
+            (false, true) => "bound",
+            (false, false) => "merge",
+        });
+        command.arg(if change.restart { "restart" } else { "" });
+        command.arg(if change.user.is_some() { "user" } else { "" });
+        let sets = change.edits.iter().filter(|(_, json)| json.is_some()).count();
+        let remembers = change.remember == Some(true);
+        command.arg(2 * (sets + usize::from(change.user.is_some()) + usize::from(remembers)));
+        if let Some(user) = &change.user {
+            command.arg("@user").arg(user.as_str());
+        }
+        if remembers {
+            command.arg("@remember").arg("true");
+        }
+        for (name, json) in change.edits.iter() {
+            if let Some(json) = json {
+                command.arg(&*hash::field(name)).arg(json);
+            }
+        }
+        if change.remember == Some(false) {
+            command.arg("@remember");
+        }
+        for (name, json) in change.edits.iter() {
+            // What a cleared session held is gone already.
+            if json.is_none() && !change.clear {
+                command.arg(&*hash::field(name));
+            }
+        }
+        command
+    }
+
+    pub(crate) async fn touch(&self, id: &SessionId, touch: Touch) -> Result<Touched, StoreError> {
+        let key = self.keys.session(id);
+        let mut raised = 0;
+        for _ in 0..ATTEMPTS {
+            let mut command = TOUCH.on(&key);
+            command.arg(self.link.shift());
+            lifetime(&mut command, touch.lifetime);
+            command.arg(raised);
+            let answer = self.link.call(&TOUCH, command).await?;
+            match answer.how {
+                how::DONE => return Ok(Touched::Touched(receipt(&answer, 0)?)),
+                how::GONE => return Ok(Touched::Gone),
+                how::TOO_FAR => match self.raise(id, touch.lifetime, false).await? {
+                    Some(reach) => raised = reach,
+                    None => return Ok(Touched::Gone),
+                },
+                how::ARRIVING if self.settle(id, &origin(&answer)?).await? => {}
+                how::ARRIVING => return Ok(Touched::Gone),
+                _ => return Err(unexpected()),
+            }
+        }
+        Err(restless())
+    }
+
+    pub(crate) async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
+        let key = self.keys.session(id);
+        for _ in 0..ATTEMPTS {
+            let mut command = DELETE.on(&key);
+            command.arg(self.link.shift());
+            let answer = self.link.call(&DELETE, command).await?;
+            match answer.how {
+                how::DONE => {
+                    if !matches!(answer.rest.get(1), None | Some(Value::Nil))
+                        && let Some(layer) = hash::bound_layer(id, answer.text(0)?)
+                    {
+                        let user = self.keys.user(&layer.into(), &answer.text(1)?.into());
+                        self.release(&user, &[digits(id)]).await;
+                    }
+                    return Ok(true);
+                }
+                how::GONE => return Ok(false),
+                how::ARRIVING if self.settle(id, &origin(&answer)?).await? => {}
+                how::ARRIVING => return Ok(false),
+                _ => return Err(unexpected()),
+            }
+        }
+        Err(restless())
+    }
+
+    /// Finds out whether a record that comes from another id has arrived, and says so in its hash.
+    ///
+    /// Returns whether it is worth looking again: if not, the other id has not let go, or never will.
+    pub(crate) async fn settle(
+        &self,
+        id: &SessionId,
+        from: &SessionId,
+    ) -> Result<bool, StoreError> {
+        let mut moved = redis::cmd("HGET");
+        moved.arg(self.keys.session(from)).arg("@moved");
+        let to = self.link.send(&moved).await?;
+        if hash::text(&to).is_ok_and(|to| to == digits(id)) {
+            self.finish(from, id).await?;
+            return Ok(true);
+        }
+        // Another may have settled it, and cleared the mark of its departure, in between.
+        let mut arriving = redis::cmd("HGET");
+        arriving.arg(self.keys.session(id)).arg("@arriving");
+        let arriving = self.link.send(&arriving).await?;
+        Ok(!hash::text(&arriving).is_ok_and(|text| text.starts_with(&digits(from))))
+    }
+
+    /// Ends a rotation whose old id has let go: the record is there by itself, the mark goes.
+    pub(crate) async fn finish(&self, old: &SessionId, new: &SessionId) -> Result<(), StoreError> {
+        let mut settle = SETTLE.on(&self.keys.session(new));
+        settle.arg(self.link.shift()).arg(digits(old));
+        self.link.call(&SETTLE, settle).await?;
+        let mut forget = FORGET.on(&self.keys.session(old));
+        forget.arg(self.link.shift()).arg(digits(new));
+        self.link.call(&FORGET, forget).await.map(drop)
+    }
+
+    /// Clears what a rotation left under an id that is to be made; `false` if a session may live there.
+    pub(crate) async fn clear_way(
+        &self,
+        id: &SessionId,
+        answer: &Answer,
+    ) -> Result<bool, StoreError> {
+        match answer.how {
+            how::ARRIVING => self.settle(id, &origin(answer)?).await,
+            how::MOVED => {
+                let to = answer.text(0)?.parse().map_err(|_| unexpected())?;
+                self.finish(id, &to).await?;
+                Ok(true)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+/// The id that a script's answer names.
+pub(crate) fn origin(answer: &Answer) -> Result<SessionId, StoreError> {
+    answer.text(0)?.parse().map_err(|_| unexpected())
+}
+
+/// The receipt in the answer of a script.
+pub(crate) fn receipt(answer: &Answer, evicted: u32) -> Result<Receipt, StoreError> {
+    Ok(Receipt {
+        version: answer.text(0)?.parse().map_err(|_| unexpected())?,
+        at: Timestamp::from_millis(answer.number(1)?),
+        expires_at: Timestamp::from_millis(answer.number(2)?),
+        evicted,
+    })
+}
+
+/// The record in the answer of a script that found another version.
+pub(crate) fn other(id: &SessionId, answer: &Answer) -> Result<Loaded, StoreError> {
+    let at = Timestamp::from_millis(answer.number(0)?);
+    match Stored::read(id, answer.rest.get(1).ok_or_else(unexpected)?)? {
+        Stored::Live(record) => Ok(Loaded { record: Arc::new(record), at }),
+        _ => Err(unexpected()),
+    }
+}
+
+/// Adds both clocks, in milliseconds.
+pub(crate) fn lifetime(command: &mut Cmd, lifetime: Lifetime) {
+    command.arg(millis(lifetime.idle)).arg(millis(lifetime.absolute));
+}
+
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis().min(LONGEST)).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn arguments<N: AsRef<str>>(command: &mut Cmd, pairs: &[(N, String)]) {
+    for (name, value) in pairs {
+        command.arg(name.as_ref()).arg(&**value);
+    }
+}
+
+pub(crate) fn restless() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "others changed the session again and again")
+}

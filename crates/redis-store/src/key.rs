@@ -1,0 +1,106 @@
+//! The names of keys: [`Keys`].
+
+use std::fmt::Write;
+
+use tower_keep_core::{LayerName, SessionId, UserId};
+
+/// Names the keys of one prefix.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    prefix: Box<str>,
+}
+
+/// What a key of our prefix is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A session's hash.
+    Session(SessionId),
+    /// The set of a user's sessions.
+    Users,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The key of a session: the prefix and the 64 digits of its id.
+    pub(crate) fn session(&self, id: &SessionId) -> Vec<u8> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut key = Vec::with_capacity(self.prefix.len() + 64);
+        key.extend_from_slice(self.prefix.as_bytes());
+        for byte in id.as_bytes() {
+            key.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        }
+        key
+    }
+
+    /// The key of the set of a user's sessions. The length of the layer's name keeps the two names apart.
+    pub(crate) fn user(&self, layer: &LayerName, user: &UserId) -> Vec<u8> {
+        let (layer, user) = (layer.as_str(), user.as_str());
+        format!("{}user:{}:{layer}:{user}", self.prefix, layer.len()).into_bytes()
+    }
+
+    /// The pattern that all keys of the prefix match.
+    pub(crate) fn pattern(&self) -> String {
+        let mut pattern = String::with_capacity(self.prefix.len() + 2);
+        for character in self.prefix.chars() {
+            if matches!(character, '*' | '?' | '[' | ']' | '^' | '-' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(character);
+        }
+        pattern.push('*');
+        pattern
+    }
+
+    /// What a key is, if it is ours.
+    pub(crate) fn kind(&self, key: &[u8]) -> Option<Kind> {
+        let rest = key.strip_prefix(self.prefix.as_bytes())?;
+        if rest.starts_with(b"user:") {
+            return Some(Kind::Users);
+        }
+        Some(Kind::Session(str::from_utf8(rest).ok()?.parse().ok()?))
+    }
+}
+
+/// The 64 digits of an id.
+pub(crate) fn digits(id: &SessionId) -> String {
+    let mut text = String::with_capacity(64);
+    // Writing to a string does not fail.
+    let _ = write!(text, "{id}");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_what_it_is() {
+        let keys = Keys::new("shop:");
+        let id = SessionId::from_bytes([0xa5; 32]);
+        assert_eq!(keys.session(&id), format!("shop:{id}").into_bytes());
+        assert_eq!(keys.kind(&keys.session(&id)), Some(Kind::Session(id)));
+        let user = keys.user(&"layer".into(), &"ada".into());
+        assert_eq!(keys.kind(&user), Some(Kind::Users));
+        for other in ["shop:", "shop:a5", "shop:config", "other:user:1:a:b"] {
+            assert_eq!(keys.kind(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn names_of_layer_and_user_do_not_mix() {
+        let keys = Keys::new("");
+        assert_ne!(keys.user(&"a:b".into(), &"c".into()), keys.user(&"a".into(), &"b:c".into()));
+    }
+
+    #[test]
+    fn a_prefix_is_no_pattern() {
+        assert_eq!(Keys::new("a*[b]?").pattern(), "a\\*\\[b\\]\\?*");
+    }
+}

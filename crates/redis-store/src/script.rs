@@ -1,0 +1,50 @@
+//! The scripts, each of which touches one key: [`Script`].
+
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+/// A script of the server, called by the digest of its text.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) text: String,
+    digest: String,
+}
+
+impl Script {
+    fn new(parts: &[&str]) -> Self {
+        let text = parts.concat();
+        let digest = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, digest }
+    }
+
+    /// The command that calls it on a key, to which arguments are added.
+    pub(crate) fn on(&self, key: &[u8]) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&*self.digest).arg(1).arg(key);
+        command
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident = $($file:literal)+;)+) => {$(
+        pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(&[$(include_str!(concat!("scripts/", $file, ".lua"))),+]));
+    )+};
+}
+
+scripts! {
+    APPLY = "prelude" "apply";
+    ARRIVE = "prelude" "free" "arrive";
+    CANCEL = "prelude" "cancel";
+    CREATE = "prelude" "free" "create";
+    DELETE = "prelude" "delete";
+    DEPART = "prelude" "depart";
+    EVICT = "prelude" "evict";
+    FORGET = "prelude" "forget";
+    IMPORT = "prelude" "free" "import";
+    RELEASE = "prelude" "release";
+    RESERVE = "prelude" "reserve";
+    SETTLE = "prelude" "settle";
+    TOUCH = "prelude" "touch";
+}

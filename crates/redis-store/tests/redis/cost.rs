@@ -1,0 +1,181 @@
+//! What a request costs the server, by the server's own count.
+
+use std::collections::BTreeMap;
+
+use tower_keep_core::{
+    Applied, Change, Created, Lifetime, NewRecord, Rotated, SessionId, Store, Token, Touch, UserId,
+};
+use tower_keep_redis_store::RedisStore;
+use tower_keep_test_servers::{Durability, Redis};
+
+fn id() -> SessionId {
+    Token::random().unwrap().id()
+}
+
+/// Commands by their names, those within scripts left out, and bytes that the server got.
+fn counted(server: &Redis) -> (BTreeMap<String, u64>, u64) {
+    let text = server.command(&["INFO", "all"]);
+    let commands = text.lines().filter_map(|line| {
+        let (name, figures) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((name.to_owned(), figures.split(',').next()?.parse().ok()?))
+    });
+    let bytes = text.lines().find_map(|line| line.strip_prefix("total_net_input_bytes:"));
+    (commands.collect(), bytes.unwrap().trim().parse().unwrap())
+}
+
+/// What was added to the count of each command.
+fn since(server: &Redis, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    let mut after = counted(server).0;
+    for (name, calls) in before {
+        if let Some(now) = after.get_mut(name) {
+            *now -= calls;
+        }
+    }
+    after.retain(|name, calls| *calls > 0 && !["info", "auth"].contains(&&**name));
+    after
+}
+
+async fn start() -> (Redis, RedisStore) {
+    let server = Redis::start(Durability::Lazy);
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    (server, store)
+}
+
+async fn create(store: &RedisStore, new: &NewRecord) -> SessionId {
+    let id = id();
+    assert!(matches!(store.create(&id, new).await.unwrap(), Created::Created(_)));
+    id
+}
+
+#[tokio::test]
+async fn read_is_one_command_and_write_one_more() {
+    let (server, store) = start().await;
+    let mut new = NewRecord::new("shop".into(), Lifetime::default());
+    new.fields = [("visits", "1")].into_iter().collect();
+    let session = create(&store, &new).await;
+    let record = store.load(&session).await.unwrap().unwrap().record;
+    // So that the server knows the scripts.
+    store.apply(&session, &Change::new(&record, Lifetime::default())).await.unwrap();
+    let touch = Touch { created_at: record.created_at, lifetime: Lifetime::default() };
+    store.touch(&session, touch).await.unwrap();
+
+    let before = counted(&server).0;
+    for _ in 0..10 {
+        store.load(&session).await.unwrap().unwrap();
+    }
+    assert_eq!(since(&server, &before), [("hgetall".to_owned(), 10)].into());
+
+    // Within the script: read the state, ask the time, write, set the expiry.
+    let mut change =
+        Change::new(&store.load(&session).await.unwrap().unwrap().record, new.lifetime);
+    change.edits.set("visits", "2");
+    change.exact = true;
+    let before = counted(&server).0;
+    assert!(matches!(store.apply(&session, &change).await.unwrap(), Applied::Applied(_)));
+    let within = ["evalsha", "hget", "hset", "pexpireat", "time"];
+    assert_eq!(since(&server, &before), within.map(|name| (name.to_owned(), 1)).into());
+
+    let before = counted(&server).0;
+    store.touch(&session, touch).await.unwrap();
+    assert_eq!(since(&server, &before), within.map(|name| (name.to_owned(), 1)).into());
+
+    let before = counted(&server).0;
+    create(&store, &new).await;
+    assert_eq!(since(&server, &before)["evalsha"], 1);
+}
+
+#[tokio::test]
+async fn changed_field_of_a_large_session_travels_alone() {
+    let (server, store) = start().await;
+    let mut new = NewRecord::new("shop".into(), Lifetime::default());
+    let value = format!("\"{}\"", "x".repeat(160));
+    let names: Vec<String> = (0..100).map(|field| format!("field {field}")).collect();
+    new.fields = names.iter().map(|name| (&**name, &*value)).collect();
+    let session = create(&store, &new).await;
+    let record = store.load(&session).await.unwrap().unwrap().record;
+    let mut change = Change::new(&record, new.lifetime);
+    change.edits.set("field 7", "7");
+    store.apply(&session, &change).await.unwrap();
+    let record = store.load(&session).await.unwrap().unwrap().record;
+    let mut change = Change::new(&record, new.lifetime);
+    change.edits.set("field 8", "8");
+    // What asking costs is asked first.
+    let (_, first) = counted(&server);
+    let (_, before) = counted(&server);
+    store.apply(&session, &change).await.unwrap();
+    let (_, after) = counted(&server);
+    let sent = (after - before).saturating_sub(before - first);
+    assert!(sent < 400, "{sent} bytes for one of 16,000");
+}
+
+#[tokio::test]
+async fn every_key_has_an_end() {
+    let (server, store) = start().await;
+    let mut new = NewRecord::new("shop".into(), Lifetime::default());
+    new.user = Some(UserId::from("ada"));
+    new.fields = [("", "null"), ("@state", "1"), ("name", "\"Ada\"")].into_iter().collect();
+    let session = create(&store, &new).await;
+    let record = store.load(&session).await.unwrap().unwrap().record;
+    assert_eq!(record.fields, new.fields);
+    let (change, to) = (Change::new(&record, new.lifetime), id());
+    assert!(matches!(store.rotate(&session, &to, &change).await.unwrap(), Rotated::Rotated(_)));
+    let endless = NewRecord::new(
+        "shop".into(),
+        Lifetime::new(std::time::Duration::MAX, std::time::Duration::MAX),
+    );
+    create(&store, &endless).await;
+    let keys = server.command(&["KEYS", "*"]);
+    assert!(keys.lines().count() >= 3, "{keys}");
+    for key in keys.lines() {
+        let left: i64 = server.command(&["PTTL", key]).trim().parse().unwrap();
+        assert!(left > 0 || left == -2, "{key} has no end: {left}");
+    }
+    // A person, or another language, reads the hash as it is.
+    let hash = server.command(&["HGET", &format!("tower-keep:{to}"), "name"]);
+    assert_eq!(hash.trim(), "\"Ada\"");
+}
+
+#[tokio::test]
+async fn session_ends_by_the_servers_own_clock() {
+    let (server, store) = start().await;
+    let short = Lifetime::new(std::time::Duration::from_millis(300), std::time::Duration::MAX);
+    let mut new = NewRecord::new("shop".into(), short);
+    new.user = Some(UserId::from("ada"));
+    let session = create(&store, &new).await;
+    assert!(store.load(&session).await.unwrap().is_some());
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    assert!(store.load(&session).await.unwrap().is_none());
+    let key = format!("tower-keep:{session}");
+    assert_eq!(server.command(&["EXISTS", &key]).trim(), "0");
+}
+
+/// Sign-ins and sign-outs leave nothing, and sign-ins that just end leave little.
+#[tokio::test]
+async fn users_set_does_not_grow_with_sign_ins() {
+    let (server, store) = start().await;
+    let sign_ins = if std::env::var_os("TOWER_KEEP_LONG").is_some() { 1_000_000 } else { 2_000 };
+    let mut new = NewRecord::new("shop".into(), Lifetime::default());
+    new.user = Some(UserId::from("ada"));
+    let size = || -> u64 {
+        server.command(&["ZCARD", "tower-keep:user:4:shop:ada"]).trim().parse().unwrap()
+    };
+    for _ in 0..sign_ins {
+        let session = create(&store, &new).await;
+        assert!(store.delete(&session).await.unwrap());
+    }
+    assert_eq!(size(), 0);
+    assert_eq!(server.command(&["DBSIZE"]).trim(), "0");
+    // Nobody signs out, and what ends is not told: each new session looks after three others. A place
+    // is held for two seconds, so the sign-ins go on for longer than that.
+    new.lifetime = Lifetime::new(std::time::Duration::from_millis(10), new.lifetime.absolute);
+    let begin = std::time::Instant::now();
+    let mut made: u64 = 0;
+    while begin.elapsed() < std::time::Duration::from_secs(5) {
+        create(&store, &new).await;
+        made += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let kept = size();
+    println!("{kept} places of {made} sign-ins within 5 s, of which those of 2 s are held");
+    assert!(kept < made * 2 * 85 / 100, "{kept} places of {made} sign-ins");
+}

@@ -1,0 +1,251 @@
+//! A server that is down, slow, killed, loading, read-only, full or closed to us.
+
+use std::{error::Error, time::Duration};
+
+use tower_keep_core::{
+    Change, Created, Lifetime, NewRecord, SessionId, Store, StoreError, StoreErrorKind, Token,
+};
+use tower_keep_redis_store::RedisStore;
+use tower_keep_test_servers::{Durability, PASSWORD, Proxy, Redis};
+
+fn new() -> NewRecord {
+    let mut new = NewRecord::new("shop".into(), Lifetime::default());
+    new.fields = [("card", "\"4111-secret\"")].into_iter().collect();
+    new
+}
+
+async fn create(store: &RedisStore) -> Result<SessionId, StoreError> {
+    let id = Token::random().unwrap().id();
+    store.create(&id, &new()).await.map(|created| {
+        assert!(matches!(created, Created::Created(_)));
+        id
+    })
+}
+
+/// The whole text of an error; neither it nor its `Debug` may tell a secret.
+fn text(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    let all = format!("{text} {error:?}");
+    assert!(!all.contains(PASSWORD) && !all.contains("4111-secret"), "{all}");
+    text
+}
+
+fn expect(error: &StoreError, kind: StoreErrorKind, part: &str) {
+    let text = text(error);
+    assert_eq!(error.kind(), kind, "{text}");
+    assert!(text.contains(part), "{text}");
+}
+
+async fn connect(url: &str) -> Result<RedisStore, StoreError> {
+    RedisStore::builder().timeout(Duration::from_millis(500)).connect(url).await
+}
+
+#[tokio::test]
+async fn wrong_url_password_and_port_say_what_to_mend() {
+    let server = Redis::start(Durability::Lazy);
+    for url in ["http://host", "redis:", "nonsense", "redis://:secret@"] {
+        let error = connect(url).await.unwrap_err();
+        assert!(!format!("{error:?}").contains("secret"));
+        expect(&error, StoreErrorKind::Misconfigured, "URL");
+    }
+    let error = connect(&format!("redis://:wrong-one@127.0.0.1:{}", server.port())).await;
+    let error = error.unwrap_err();
+    assert!(!format!("{error:?}").contains("wrong-one"));
+    expect(&error, StoreErrorKind::Misconfigured, "password");
+    let error = connect(&format!("redis://127.0.0.1:{}", server.port())).await.unwrap_err();
+    expect(&error, StoreErrorKind::Misconfigured, "password");
+    let (url, store) = (server.url(), connect(&server.url()).await.unwrap());
+    assert!(!format!("{store:?}").contains(PASSWORD));
+    server.kill();
+    expect(&connect(&url).await.unwrap_err(), StoreErrorKind::Unavailable, "connection");
+}
+
+#[tokio::test]
+async fn killed_server_is_an_error_and_its_return_is_noticed() {
+    let server = Redis::start(Durability::Synced);
+    let store = connect(&server.url()).await.unwrap();
+    let session = create(&store).await.unwrap();
+    server.kill();
+    for _ in 0..20 {
+        let error = store.load(&session).await.unwrap_err();
+        expect(&error, StoreErrorKind::Unavailable, "connection");
+    }
+    server.restart();
+    let mut tries = 0;
+    // The first may still meet the lost connection.
+    while store.load(&session).await.is_err() {
+        tries += 1;
+        assert!(tries < 20, "the store does not come back");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The restarted server does not know the scripts.
+    let record = store.load(&session).await.unwrap().unwrap().record;
+    store.apply(&session, &Change::new(&record, Lifetime::default())).await.unwrap();
+}
+
+#[tokio::test]
+async fn frozen_server_times_out_and_answers_the_right_one_later() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server.url()).await.unwrap();
+    let (one, other) = (create(&store).await.unwrap(), create(&store).await.unwrap());
+    server.freeze();
+    let begin = std::time::Instant::now();
+    let calls: Vec<_> = (0..200)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.load(&one).await.unwrap_err() })
+        })
+        .collect();
+    for call in calls {
+        expect(&call.await.unwrap(), StoreErrorKind::TimedOut, "in time");
+    }
+    // All wait at once, not one after the other.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    server.thaw();
+    assert!(store.delete(&one).await.unwrap());
+    for _ in 0..50 {
+        assert!(store.load(&one).await.unwrap().is_none());
+        assert!(store.load(&other).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn cut_connection_is_made_anew() {
+    let server = Redis::start(Durability::Lazy);
+    let proxy = Proxy::to(server.port()).await;
+    let store = connect(&server.url_at(proxy.port())).await.unwrap();
+    let session = create(&store).await.unwrap();
+    for _ in 0..5 {
+        proxy.cut();
+        let mut tries = 0;
+        while store.load(&session).await.is_err() {
+            tries += 1;
+            assert!(tries < 20, "the store does not come back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert!(proxy.connections() >= 2, "{}", proxy.connections());
+}
+
+#[tokio::test]
+async fn full_server_refuses_and_keeps_what_is_there() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server.url()).await.unwrap();
+    let session = create(&store).await.unwrap();
+    let record = store.load(&session).await.unwrap().unwrap().record;
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let mut change = Change::new(&record, Lifetime::default());
+    change.edits.set("a", "1");
+    expect(&create(&store).await.unwrap_err(), StoreErrorKind::Full, "maxmemory");
+    let error = store.apply(&session, &change).await.unwrap_err();
+    expect(&error, StoreErrorKind::Full, "maxmemory");
+    assert_eq!(store.load(&session).await.unwrap().unwrap().record, record);
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    store.apply(&session, &change).await.unwrap();
+}
+
+#[tokio::test]
+async fn read_only_replica_is_said_to_be_one() {
+    let (primary, replica) = (Redis::start(Durability::Lazy), Redis::start(Durability::Lazy));
+    replica.command(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]);
+    let store = connect(&replica.url()).await.unwrap();
+    let error = create(&store).await.unwrap_err();
+    expect(&error, StoreErrorKind::Misconfigured, "read-only replica");
+}
+
+#[tokio::test]
+async fn loading_server_is_unavailable() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server.url()).await.unwrap();
+    let session = create(&store).await.unwrap();
+    // Slowly, and answering now and then.
+    server.command(&["DEBUG", "POPULATE", "2000"]);
+    server.command(&["CONFIG", "SET", "loading-process-events-interval-bytes", "1024"]);
+    server.command(&["CONFIG", "SET", "key-load-delay", "1000"]);
+    let loading = tokio::task::spawn_blocking(move || {
+        server.command(&["DEBUG", "RELOAD"]);
+        server
+    });
+    let mut met = false;
+    while !loading.is_finished() {
+        if let Err(error) = store.load(&session).await
+            && text(&error).contains("loading")
+        {
+            expect(&error, StoreErrorKind::Unavailable, "loading");
+            met = true;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(loading.await.unwrap());
+    assert!(met, "the server never said that it was loading");
+}
+
+#[tokio::test]
+async fn user_without_permission_is_told() {
+    let server = Redis::start(Durability::Lazy);
+    server.command(&[
+        "ACL",
+        "SETUSER",
+        "weak",
+        "on",
+        ">weak-one",
+        "~*",
+        "+@read",
+        "+ping",
+        "+time",
+        "+hello",
+        "+client",
+    ]);
+    let store =
+        connect(&format!("redis://weak:weak-one@127.0.0.1:{}", server.port())).await.unwrap();
+    let error = create(&store).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("weak-one"));
+    expect(&error, StoreErrorKind::Misconfigured, "permission");
+}
+
+#[tokio::test]
+async fn damaged_hash_is_corrupt_and_hides_nobody() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server.url()).await.unwrap();
+    let (one, other) = (create(&store).await.unwrap(), create(&store).await.unwrap());
+    let key = |id: &SessionId| format!("tower-keep:{id}");
+    // A session under the key of another.
+    server.command(&["COPY", &key(&one), &key(&other), "REPLACE"]);
+    let error = store.load(&other).await.unwrap_err();
+    expect(&error, StoreErrorKind::Corrupt, "not written under this key");
+    assert!(store.load(&one).await.unwrap().is_some());
+    let page = store.index().unwrap().list(&tower_keep_core::Query::all()).await.unwrap();
+    assert_eq!(page.sessions.len(), 1);
+    server.command(&["SET", &key(&other), "a string"]);
+    expect(&store.load(&other).await.unwrap_err(), StoreErrorKind::Corrupt, "something else");
+    server.command(&["HSET", &key(&one), "@state", "[odd]"]);
+    expect(&store.load(&one).await.unwrap_err(), StoreErrorKind::Corrupt, "state");
+    let touch = tower_keep_core::Touch {
+        created_at: tower_keep_core::Timestamp::from_millis(0),
+        lifetime: Lifetime::default(),
+    };
+    expect(&store.touch(&one, touch).await.unwrap_err(), StoreErrorKind::Corrupt, "state");
+}
+
+#[tokio::test]
+async fn purge_leaves_what_is_not_ours() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server.url()).await.unwrap();
+    let other = RedisStore::builder().prefix("other[*]:").connect(&server.url()).await.unwrap();
+    for _ in 0..20 {
+        create(&store).await.unwrap();
+    }
+    create(&other).await.unwrap();
+    for key in ["mine", "tower-keep:config", "tower-keepers:1", "other*:1"] {
+        server.command(&["SET", key, "1"]);
+    }
+    assert_eq!(store.purge().unwrap().purge().await.unwrap().sessions, 20);
+    assert_eq!(other.purge().unwrap().purge().await.unwrap().sessions, 1);
+    assert_eq!(server.command(&["DBSIZE"]).trim(), "4");
+}
