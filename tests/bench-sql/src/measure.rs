@@ -20,8 +20,9 @@ pub(crate) async fn figures(contender: &Contender, quick: bool) -> [f64; 3] {
     let time = Duration::from_millis(if quick { 500 } else { 3_000 });
     let cookies = fill(contender, TASKS).await;
     let mut figures = [0.0; 3];
-    let apps = [&contender.read, &contender.increment, &contender.create];
-    for (figure, app) in figures.iter_mut().zip(apps) {
+    for (figure, (app, has_cookie)) in figures.iter_mut().zip(scenarios(contender)) {
+        let cookies: Vec<_> =
+            cookies.iter().map(|cookie| has_cookie.then(|| cookie.clone())).collect();
         rate(app, &cookies, time / 4).await;
         *figure = rate(app, &cookies, time).await;
     }
@@ -33,22 +34,27 @@ pub(crate) async fn round_trips(contender: &Contender, proxy: &Proxy) -> [f64; 3
     const REQUESTS: u32 = 50;
     let cookies = fill(contender, 1).await;
     let mut trips = [0.0; 3];
-    let apps = [&contender.read, &contender.increment, &contender.create];
-    for (trips, app) in trips.iter_mut().zip(apps) {
+    for (trips, (app, has_cookie)) in trips.iter_mut().zip(scenarios(contender)) {
         let mut app = app.clone();
+        let cookie = has_cookie.then_some(&cookies[0]);
         for _ in 0..8 {
-            send(&mut app, Some(&cookies[0])).await;
+            send(&mut app, cookie).await;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         let before = proxy.round_trips();
         for _ in 0..REQUESTS {
-            send(&mut app, Some(&cookies[0])).await;
+            send(&mut app, cookie).await;
             // What is done behind the answer counts too.
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         *trips = (proxy.round_trips() - before) as f64 / f64::from(REQUESTS);
     }
     trips
+}
+
+/// The services of s3, s5 and s7, and whether a cookie comes with their requests.
+fn scenarios(contender: &Contender) -> [(&App, bool); 3] {
+    [(&contender.read, true), (&contender.increment, true), (&contender.create, false)]
 }
 
 async fn fill(contender: &Contender, count: usize) -> Vec<HeaderValue> {
@@ -62,8 +68,8 @@ async fn fill(contender: &Contender, count: usize) -> Vec<HeaderValue> {
     cookies
 }
 
-/// Requests per second of as many tasks as there are cookies, each with a session of its own.
-async fn rate(app: &App, cookies: &[HeaderValue], time: Duration) -> f64 {
+/// Requests per second of as many tasks as there are places for cookies.
+async fn rate(app: &App, cookies: &[Option<HeaderValue>], time: Duration) -> f64 {
     let done = Rc::new(Cell::new(0_u32));
     let begin = Instant::now();
     let tasks = LocalSet::new();
@@ -71,7 +77,7 @@ async fn rate(app: &App, cookies: &[HeaderValue], time: Duration) -> f64 {
         let (mut app, cookie, done) = (app.clone(), cookie.clone(), Rc::clone(&done));
         tasks.spawn_local(async move {
             while begin.elapsed() < time {
-                send(&mut app, Some(&cookie)).await;
+                send(&mut app, cookie.as_ref()).await;
                 done.set(done.get() + 1);
             }
         });

@@ -38,12 +38,8 @@ async fn increment(request: Request) -> Result<Response, Infallible> {
     Ok(Response::default())
 }
 
-/// The cookie that comes along is left aside.
-async fn create(mut request: Request) -> Result<Response, Infallible> {
-    request.headers_mut().clear();
-    let session = session(&request).await;
-    session.destroy();
-    session.insert(VISITS, FIRST).unwrap();
+async fn create(request: Request) -> Result<Response, Infallible> {
+    session(&request).await.insert(VISITS, FIRST).unwrap();
     Ok(Response::default())
 }
 
