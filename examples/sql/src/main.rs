@@ -1,12 +1,11 @@
 //! Keeps sessions in PostgreSQL, MySQL, MariaDB or SQLite, whichever `SESSION_STORE` names.
 //!
-//! Run: `SESSION_STORE=sqlite:sessions.db cargo run -p example-sql`, or with
+//! Run: `cargo run -p example-sql`, which keeps them in the file `sessions.db`, or with `SESSION_STORE` as
 //! `postgres://user:password@host/database` or `mysql://user:password@host/database`.
 //! Try: sign in, restart the server, and be signed in still:
 //! `curl --location --cookie-jar jar --cookie jar --data 'user=ada&password=analytical' http://127.0.0.1:3000/login`
 //! and then `curl --cookie jar http://127.0.0.1:3000/`.
 
-mod sweep;
 mod users;
 
 use axum::{
@@ -17,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
-use tower_keep::{Error, Session, SessionCookie, SessionLayer};
+use tower_keep::{Error, Session, SessionCookie, SessionLayer, purge::Sweeper};
 use users::Users;
 
 async fn home(session: Session) -> String {
@@ -58,7 +57,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `sessionctl migrate` does it once.
     tower_keep::migrate(&url).await?;
     let store = tower_keep::connect(&url).await?;
-    tokio::spawn(sweep::every_minute(store.clone()));
+    // Of several instances one at a time does the work. It ends with the server.
+    let _sweeper = Sweeper::start(store.clone())?;
 
     // Behind TLS the default cookie is right: `SessionLayer::new(store)`.
     let cookie = SessionCookie::named("id").insecure_over_plain_http();
