@@ -30,7 +30,8 @@
 //! are written with the noncharacter U+FDD0 before them.
 //!
 //! The seal binds the data to the id: a row that was swapped for another or edited by hand is refused as
-//! damaged. Rows may be deleted by hand at any time. A second table, `…_migrations`, keeps which steps were
+//! damaged. In PostgreSQL `sweep_at` is the minute of `expires_at`: it is in the index in its place, so that a
+//! session that is written several times a minute changes no index but once. Rows may be deleted by hand at any time. A second table, `…_migrations`, keeps which steps were
 //! taken to the present one.
 //!
 //! # How it works

@@ -43,7 +43,13 @@ impl Keep {
         if let (Some(user), Some(limit)) = (&new.user, new.user_limit) {
             return self.create_limited(id, new, user, limit).await;
         }
-        insert(self, id, new).await
+        for _ in 0..ATTEMPTS {
+            match insert(self, id, new).await? {
+                Created::Taken if self.make_free(id).await? => {}
+                answer => return Ok(answer),
+            }
+        }
+        Err(never_at_rest())
     }
 
     pub(super) async fn apply(
@@ -150,12 +156,17 @@ impl Keep {
             &Json(&sealed.data),
             &sealed.seal,
         ];
-        if let Answer::Rows(rows) = self.run(Which::Import, values).await?
-            && let Some(row) = rows.first()
-        {
-            return Ok(Created::Created(receipt(row)?));
+        for _ in 0..ATTEMPTS {
+            match self.run(Which::Import, values).await? {
+                Answer::Taken if self.make_free(id).await? => {}
+                Answer::Taken => return Ok(Created::Taken),
+                Answer::Rows(rows) => match rows.first() {
+                    Some(row) => return Ok(Created::Created(receipt(row)?)),
+                    None => break,
+                },
+            }
         }
-        // Taken, or expired and not stored.
+        // It has expired and is not stored.
         Ok(match self.load(id).await? {
             Some(_) => Created::Taken,
             None => Created::Created(Receipt::of(record, record.expires_at)),
@@ -163,7 +174,7 @@ impl Keep {
     }
 }
 
-/// Inserts a record, over an expired one at most.
+/// Inserts a record, if no other has the id, not even an expired one.
 pub(super) async fn insert(
     on: &impl Run,
     id: &SessionId,
