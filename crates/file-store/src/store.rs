@@ -43,8 +43,8 @@ use crate::{FileStoreBuilder, keep::Keep, layout::MARK};
 ///
 /// It needs locks that work between machines and a rename that is one step: NFS from version 4 on,
 /// and SMB with the locks of the protocol (without the mount option `nobrl`), give them. That locks
-/// work within one machine is looked at when the directory is opened; that they work between two
-/// machines is for you to see to. Every operation costs a few round trips; a folder that the client
+/// work within one machine is looked at when the directory is opened, and tested on local file
+/// systems; that they work between two machines is for you to see to. Every operation costs a few round trips; a folder that the client
 /// caches shows another machine's new session late, at most as late as the mount option `acdirmax`
 /// says.
 ///
