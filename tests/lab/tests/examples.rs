@@ -26,7 +26,7 @@ const NAMES: [&str; 8] =
 static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
     let packages = NAMES.map(|name| format!("--package=example-{name}"));
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--bins", "--message-format=json"])
+        .args(["build", "--bins", "--message-format=json-render-diagnostics"])
         .args(packages)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
