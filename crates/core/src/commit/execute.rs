@@ -1,4 +1,4 @@
-//! Carrying a plan out: [`commit`].
+//! Carrying a plan out: [`commit_response`] and [`commit_now`].
 
 use std::{
     ops::Deref,
@@ -9,19 +9,19 @@ use std::{
 
 use super::{
     Commit, Plan,
-    write::{Done, Outcome, Patience, Work},
+    write::{Done, Outcome, Patience, Task, Work},
 };
 use crate::{
-    Error, ErrorKind,
+    Client, Error, ErrorKind,
     layer::Manager,
-    session::{Exchange, Head, Live, Phase, State, Turn, Turns},
+    session::{Draft, Exchange, Head, Live, Phase, State, StateGuard, Turn, Turns},
     store::within,
     transport::Message,
 };
 
 /// When a commit happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
+enum Moment {
     /// At the end of the handler: what cannot be written because the session has ended is dropped.
     Response,
     /// When a handler asks: it is told so.
@@ -37,39 +37,71 @@ pub(crate) enum Begun {
 /// What there is to do.
 enum Decision {
     Nothing(Head),
-    /// To carry out a plan; also whether the idle deadline is to be moved.
-    Work(Plan, bool),
+    Work(Task),
     /// Another handle of the request is asking the store, and its end must be awaited.
     Busy,
 }
 
-/// Commits what a request has written so far, and tells what the head of its response must say.
+/// Commits what a request has written, at the end of its handler, and tells what the head of its
+/// response must say.
 ///
 /// A store that answers at once has done it when this returns.
-pub(crate) fn commit(exchange: &Arc<Exchange>, moment: Moment) -> Begun {
+pub(crate) fn commit_response(exchange: &mut Arc<Exchange>) -> Begun {
     // The response holds the exchange; whoever else does may go on with the session. Nobody who does
     // not by now will.
-    let observed = moment == Moment::Save || Arc::strong_count(exchange) > 1;
+    let alone = Arc::get_mut(exchange);
+    let observed = alone.is_none();
+    match alone.and_then(commit_alone) {
+        Some(outcome) => Begun::Ended(outcome),
+        None => commit(exchange, Moment::Response, observed),
+    }
+}
+
+/// Commits what a request has written so far, when a handler asks for it.
+pub(crate) fn commit_now(exchange: &Arc<Exchange>) -> Begun {
+    commit(exchange, Moment::Save, true)
+}
+
+/// Commits where nobody else has the session any more: what is written is not taken out, since none
+/// can write meanwhile, and nothing is locked. `None` if it cannot be done without waiting.
+fn commit_alone(exchange: &mut Exchange) -> Option<Result<Head, Error>> {
+    let (manager, client, state) = exchange.parts_mut();
+    let state = state.filter(|_| manager.answers_at_once())?;
+    let task = match decide(manager, state, Moment::Response, false) {
+        Err(error) => return Some(Err(error)),
+        Ok(Decision::Nothing(head)) => return Some(Ok(head)),
+        Ok(Decision::Work(task)) => task,
+        Ok(Decision::Busy) => return None,
+    };
+    let work = Work { task, live: &mut state.live, draft: &mut state.draft };
+    let outcome = at_once(manager, client, work)?;
+    let message = put(state, manager, Moment::Response, task, outcome);
+    let head = state.last_head();
+    Some(message.map(|message| Head { message: message.or(head.message), ..head }))
+}
+
+fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool) -> Begun {
+    let manager = exchange.manager();
     let mut state = exchange.state();
-    let (plan, touch_due) = match decide(exchange.manager(), &mut state, moment) {
+    let task = match decide(manager, &mut state, moment, observed) {
         Err(error) => return Begun::Ended(Err(error)),
         Ok(Decision::Nothing(head)) => return Begun::Ended(Ok(head)),
-        Ok(Decision::Work(plan, touch_due)) => (plan, touch_due),
+        Ok(Decision::Work(task)) => task,
         Ok(Decision::Busy) => {
             let exchange = Arc::clone(exchange);
             return Begun::Running(Commit::new(await_turn(exchange, moment, observed)));
         }
     };
-    let mut work = Work::taken_from(&mut state, plan, touch_due, observed);
-    let turn = exchange.take_turn(state);
-    if exchange.manager().store().answers_at_once()
-        && let Some(outcome) = at_once(exchange, &mut work)
-    {
-        return Begun::Ended(settle(exchange, turn, moment, &mut work, outcome));
+    let (turn, mut live, mut draft) = begin(exchange, state, task);
+    if manager.answers_at_once() {
+        let work = Work { task, live: &mut live, draft: &mut draft };
+        if let Some(outcome) = at_once(manager, exchange.client(), work) {
+            return Begun::Ended(settle(exchange, turn, moment, task, draft, outcome));
+        }
     }
     let exchange = Arc::clone(exchange);
     let turn = turn.held_by(Arc::clone(&exchange));
-    Begun::Running(Commit::new(finish(exchange, turn, moment, work)))
+    Begun::Running(Commit::new(finish(exchange, turn, moment, task, live, draft)))
 }
 
 async fn await_turn(
@@ -79,35 +111,52 @@ async fn await_turn(
 ) -> Result<Head, Error> {
     loop {
         exchange.freed().await;
-        let (turn, work) = {
+        let (task, (turn, live, draft)) = {
             let mut state = exchange.state();
-            match decide(exchange.manager(), &mut state, moment)? {
+            match decide(exchange.manager(), &mut state, moment, observed)? {
                 Decision::Nothing(head) => return Ok(head),
-                Decision::Work(plan, touch_due) => {
-                    let work = Work::taken_from(&mut state, plan, touch_due, observed);
-                    (exchange.take_turn(state), work)
-                }
+                Decision::Work(task) => (task, begin(&exchange, state, task)),
                 Decision::Busy => continue,
             }
         };
         let turn = turn.held_by(Arc::clone(&exchange));
-        return finish(Arc::clone(&exchange), turn, moment, work).await;
+        return finish(Arc::clone(&exchange), turn, moment, task, live, draft).await;
     }
+}
+
+/// Takes the turn, and out of the state what is to be written. What handlers write meanwhile is for
+/// the next commit.
+fn begin<'a>(
+    exchange: &'a Exchange,
+    mut state: StateGuard<'a>,
+    task: Task,
+) -> (Turn<&'a Turns>, Option<Live>, Draft) {
+    // Nobody asks for it any more if nobody observes.
+    let live = if task.observed { state.live.clone() } else { state.live.take() };
+    let draft = state.draft.take();
+    (exchange.take_turn(state), live, draft)
 }
 
 async fn finish(
     exchange: Arc<Exchange>,
     turn: Turn<Arc<Exchange>>,
     moment: Moment,
-    mut work: Work,
+    task: Task,
+    mut live: Option<Live>,
+    mut draft: Draft,
 ) -> Result<Head, Error> {
-    let outcome = carry_out(&exchange, &mut work, Patience::Queue).await;
-    settle(&exchange, turn, moment, &mut work, outcome)
+    let work = Work { task, live: &mut live, draft: &mut draft };
+    let outcome = carry_out(exchange.manager(), exchange.client(), work, Patience::Queue).await;
+    settle(&exchange, turn, moment, task, draft, outcome)
 }
 
 /// Carries the work out where the store answers at once and no other writer is in the way.
-fn at_once(exchange: &Exchange, work: &mut Work) -> Option<Result<Outcome, Error>> {
-    let commit = pin!(carry_out(exchange, work, Patience::None));
+fn at_once(
+    manager: &Manager,
+    client: Option<&Client>,
+    work: Work<'_>,
+) -> Option<Result<Outcome, Error>> {
+    let commit = pin!(carry_out(manager, client, work, Patience::None));
     match commit.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(Outcome::Contended)) => None,
         Poll::Ready(outcome) => Some(outcome),
@@ -117,25 +166,33 @@ fn at_once(exchange: &Exchange, work: &mut Work) -> Option<Result<Outcome, Error
 }
 
 /// Decides what to do about a state.
-fn decide(manager: &Manager, state: &mut State, moment: Moment) -> Result<Decision, Error> {
+fn decide(
+    manager: &Manager,
+    state: &mut State,
+    moment: Moment,
+    observed: bool,
+) -> Result<Decision, Error> {
     if state.busy {
         return Ok(Decision::Busy);
     }
     let touch_due = state.live.as_ref().is_some_and(|live| manager.is_touch_due(live, state));
     let plan = state.plan(touch_due || moment == Moment::Save);
-    let outcome = match plan {
-        _ if state.failure.is_some() => state.failure.clone().map_or(Ok(()), Err),
-        Plan::Drop => {
+    let outcome = match (&state.failure, plan) {
+        (Some(error), _) => Err(error.clone()),
+        (None, Plan::Drop) => {
             state.discard();
             manager.events().late_commit();
             late(moment)
         }
-        Plan::Nothing if state.gone => late(moment),
-        Plan::Nothing => Ok(()),
-        _ if plan.makes_token() && state.phase == Phase::HeadSent => {
+        (None, Plan::Nothing) if state.gone => late(moment),
+        (None, Plan::Nothing) => Ok(()),
+        (None, plan) if plan.makes_token() && state.phase == Phase::HeadSent => {
             return Err(ErrorKind::HeadSent.into());
         }
-        _ => return Ok(Decision::Work(plan, touch_due)),
+        (None, plan) => {
+            let destroyed = state.destroyed;
+            return Ok(Decision::Work(Task { plan, observed, touch_due, destroyed }));
+        }
     };
     // There is nothing to wait for any more: the head is as good as sent.
     let head = match moment {
@@ -154,36 +211,35 @@ fn late(moment: Moment) -> Result<(), Error> {
 }
 
 async fn carry_out(
-    exchange: &Exchange,
-    work: &mut Work,
+    manager: &Manager,
+    client: Option<&Client>,
+    mut work: Work<'_>,
     patience: Patience,
 ) -> Result<Outcome, Error> {
-    let manager = exchange.manager();
     work.freshen()?;
-    match work.plan {
+    match work.task.plan {
         Plan::Nothing | Plan::Drop => Ok(Outcome::Gone),
         Plan::Touch => work.touch(manager).await,
-        Plan::Create => work.create(manager, exchange.client()).await,
+        Plan::Create => work.create(manager, client).await,
         Plan::Apply | Plan::Rotate => work.change(manager, patience).await,
-        Plan::Destroy => destroy(exchange, work).await,
-        Plan::Replace => match destroy(exchange, work).await? {
+        Plan::Destroy => destroy(manager, work.draft).await,
+        Plan::Replace => match destroy(manager, work.draft).await? {
             Outcome::Gone | Outcome::Contended => Ok(Outcome::Gone),
-            Outcome::Done(_) => work.create(manager, exchange.client()).await,
+            Outcome::Done(_) => work.create(manager, client).await,
         },
     }
 }
 
 /// Deletes the session. If it was not there any more, the client may hold the token of another
 /// session by now, and is told nothing.
-async fn destroy(exchange: &Exchange, work: &mut Work) -> Result<Outcome, Error> {
-    let manager = exchange.manager();
-    let Some(id) = work.doomed.as_deref().copied() else {
+async fn destroy(manager: &Manager, draft: &mut Draft) -> Result<Outcome, Error> {
+    let Some(id) = draft.doomed.as_deref().copied() else {
         return Ok(Outcome::Gone);
     };
     let was_there = within(manager.settings().store_timeout, manager.store().delete(&id))
         .await
         .inspect_err(|error| manager.events().outage("delete", error))?;
-    work.doomed = None;
+    draft.doomed = None;
     if !was_there {
         return Ok(Outcome::Gone);
     }
@@ -196,11 +252,15 @@ fn settle<D: Deref<Target: AsRef<Turns>>>(
     exchange: &Exchange,
     mut turn: Turn<D>,
     moment: Moment,
-    work: &mut Work,
+    task: Task,
+    draft: Draft,
     outcome: Result<Outcome, Error>,
 ) -> Result<Head, Error> {
     let mut state = turn.end();
-    let message = put(&mut state, exchange, moment, work, outcome);
+    if moment == Moment::Save && outcome.as_ref().is_err_and(|error| !error.is_indeterminate()) {
+        put_back(&mut state, draft, task.destroyed);
+    }
+    let message = put(&mut state, exchange.manager(), moment, task, outcome);
     match moment {
         Moment::Response => {
             let head = state.head();
@@ -218,35 +278,34 @@ fn settle<D: Deref<Target: AsRef<Turns>>>(
 /// Puts the outcome into the state; tells what the client must hear of it.
 fn put(
     state: &mut State,
-    exchange: &Exchange,
+    manager: &Manager,
     moment: Moment,
-    work: &mut Work,
+    task: Task,
     outcome: Result<Outcome, Error>,
 ) -> Result<Option<Message>, Error> {
+    let Task { plan, destroyed, .. } = task;
     match outcome {
         Ok(Outcome::Done(done)) => {
-            keep(state, done.live, work.destroyed);
+            keep(state, done.live, destroyed);
             // Without a response there is nobody to renew a cookie for.
             let has_response = state.phase != Phase::Detached;
-            Ok(done.message.filter(|_| has_response || work.plan.makes_token()))
+            Ok(done.message.filter(|_| has_response || plan.makes_token()))
         }
         Ok(Outcome::Gone | Outcome::Contended) => {
             state.end();
             // After a sign-out that came too late, the request may begin a new session.
-            state.gone = work.plan != Plan::Destroy;
-            if work.has_changes() {
-                exchange.manager().events().late_commit();
+            state.gone = plan != Plan::Destroy;
+            if task.has_changes() {
+                manager.events().late_commit();
             }
-            if work.plan == Plan::Destroy { Ok(None) } else { late(moment).map(|()| None) }
+            if plan == Plan::Destroy { Ok(None) } else { late(moment).map(|()| None) }
         }
         // Nothing that the handler did is lost, so its answer stands. The next request tries again.
-        Err(_) if work.plan == Plan::Touch && moment == Moment::Response => Ok(None),
+        Err(_) if plan == Plan::Touch && moment == Moment::Response => Ok(None),
         Err(error) => {
             if error.is_indeterminate() {
                 // Writing it again could do it twice.
                 state.failure = Some(error.clone());
-            } else if moment == Moment::Save {
-                work.put_back(state);
             }
             Err(error)
         }
@@ -257,8 +316,23 @@ fn put(
 fn keep(state: &mut State, live: Option<Live>, destroyed: u32) {
     if state.destroyed == destroyed {
         state.live = live;
-        state.pending.outdate();
+        state.draft.pending.outdate();
     } else {
-        state.doomed = live.map(|live| Box::new(live.id)).or(state.doomed.take());
+        let doomed = live.map(|live| Box::new(live.id));
+        state.draft.doomed = doomed.or(state.draft.doomed.take());
     }
+}
+
+/// Gives back what could not be written, to be tried again: if the handler destroyed the session
+/// meanwhile, only that a session before it is to be removed.
+fn put_back(state: &mut State, earlier: Draft, destroyed: u32) {
+    let draft = &mut state.draft;
+    draft.doomed = draft.doomed.take().or(earlier.doomed);
+    if state.destroyed != destroyed {
+        return;
+    }
+    draft.pending.put_back(earlier.pending);
+    draft.sign_in = draft.sign_in.take().or(earlier.sign_in);
+    draft.remember = draft.remember.or(earlier.remember);
+    draft.rotate |= earlier.rotate;
 }

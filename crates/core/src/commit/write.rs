@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Plan, queue::pause};
 use crate::{
     Applied, Change, Client, Created, Error, ErrorKind, Fields, Loaded, NewRecord, Receipt, Record,
-    Rotated, SessionId, StoreError, StoreFuture, Token, Touch, Touched, UserId,
+    Rotated, SessionId, StoreError, StoreFuture, Token, Touch, Touched,
     layer::Manager,
-    session::{Live, Pending, State},
+    session::{Draft, Live},
     store::within,
     transport::Message,
 };
@@ -22,24 +22,23 @@ const TURN_IN_TIMEOUTS: u32 = 6;
 /// would be often.
 const MAX_TOKENS: usize = 3;
 
-/// What one commit writes.
-#[derive(Debug)]
-pub(super) struct Work {
+/// What one commit is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task {
     pub(super) plan: Plan,
     /// Whether anyone may go on with the session after the commit.
     pub(super) observed: bool,
     pub(super) touch_due: bool,
-    pub(super) live: Option<Live>,
-    pub(super) doomed: Option<Box<SessionId>>,
-    pub(super) pending: Pending,
-    pub(super) sign_in: Option<UserId>,
-    pub(super) remember: Option<bool>,
-    pub(super) rotate: bool,
+    /// How many sessions the request had destroyed when the commit began.
     pub(super) destroyed: u32,
-    /// How often the change was tried against other writers.
-    pub(super) attempts: u32,
-    /// How many values that this request had read, and others changed, it overwrites.
-    pub(super) lost_updates: usize,
+}
+
+/// One commit: what it is to do, to which session, and what it writes.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) task: Task,
+    pub(super) live: &'a mut Option<Live>,
+    pub(super) draft: &'a mut Draft,
 }
 
 /// What to do where other writers were faster.
@@ -79,60 +78,24 @@ enum Attempt {
     OverLimit,
 }
 
-impl Work {
-    /// Takes out of a state what is to be written. What handlers write meanwhile is for the next
-    /// commit.
-    pub(super) fn taken_from(
-        state: &mut State,
-        plan: Plan,
-        touch_due: bool,
-        observed: bool,
-    ) -> Self {
-        Self {
-            plan,
-            observed,
-            touch_due,
-            // Nobody asks for it any more if nobody observes.
-            live: if observed { state.live.clone() } else { state.live.take() },
-            doomed: state.doomed.take(),
-            pending: state.pending.take(),
-            sign_in: state.sign_in.take(),
-            remember: state.remember.take(),
-            rotate: std::mem::take(&mut state.rotate),
-            destroyed: state.destroyed,
-            attempts: 0,
-            lost_updates: 0,
-        }
-    }
-
+impl Task {
     /// Whether the handler changed anything.
-    pub(super) fn has_changes(&self) -> bool {
+    pub(super) fn has_changes(self) -> bool {
         self.plan != Plan::Touch && self.plan != Plan::Destroy
     }
+}
 
+impl Work<'_> {
     /// Computes anew what was computed from another record than the one that it is written to.
     pub(super) fn freshen(&mut self) -> Result<(), Error> {
         let none = Fields::default();
         let fields = self.live.as_ref().map(|live| &live.record.fields);
-        self.pending.freshen(fields.unwrap_or(&none))
-    }
-
-    /// Gives back what could not be written, to be tried again: if the handler destroyed the session
-    /// meanwhile, only that a session before it is to be removed.
-    pub(super) fn put_back(&mut self, state: &mut State) {
-        state.doomed = state.doomed.take().or(self.doomed.take());
-        if state.destroyed != self.destroyed {
-            return;
-        }
-        state.pending.put_back(self.pending.take());
-        state.sign_in = state.sign_in.take().or(self.sign_in.take());
-        state.remember = state.remember.or(self.remember);
-        state.rotate |= self.rotate;
+        self.draft.pending.freshen(fields.unwrap_or(&none))
     }
 
     /// Moves the idle deadline.
     pub(super) async fn touch(&mut self, manager: &Manager) -> Result<Outcome, Error> {
-        let Some(live) = &self.live else {
+        let Some(live) = &*self.live else {
             return Ok(Outcome::Gone);
         };
         let lifetime = manager.settings().lifetime(live.record.remember);
@@ -155,11 +118,11 @@ impl Work {
         client: Option<&Client>,
     ) -> Result<Outcome, Error> {
         manager.admit(client)?;
-        let remember = self.remember.unwrap_or_default();
+        let remember = self.draft.remember.unwrap_or_default();
         let mut new = NewRecord::new(manager.name().clone(), manager.settings().lifetime(remember));
-        new.fields = Fields::default().with(self.pending.edits());
-        new.user.clone_from(&self.sign_in);
-        new.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
+        new.fields = Fields::default().with(self.draft.pending.edits());
+        new.user.clone_from(&self.draft.sign_in);
+        new.user_limit = self.draft.sign_in.as_ref().and(manager.settings().limits.user_sessions);
         new.client = client.cloned();
         new.remember = remember;
         for _ in 0..MAX_TOKENS {
@@ -187,21 +150,21 @@ impl Work {
         patience: Patience,
     ) -> Result<Outcome, Error> {
         let mut turn = None;
-        while self.attempts < MAX_ATTEMPTS {
-            if self.attempts > 0 && patience == Patience::None {
+        while self.draft.attempts < MAX_ATTEMPTS {
+            if self.draft.attempts > 0 && patience == Patience::None {
                 return Ok(Outcome::Contended);
             }
             let Some(live) = self.live.take() else {
                 return Ok(Outcome::Gone);
             };
-            if self.attempts > 0 && turn.is_none() {
+            if self.draft.attempts > 0 && turn.is_none() {
                 let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
                 turn = Some(manager.queue().turn(&live.id, limit).await?);
-            } else if self.attempts > 1 {
-                pause(self.attempts).await;
+            } else if self.draft.attempts > 1 {
+                pause(self.draft.attempts).await;
             }
-            self.attempts += 1;
-            let target = match self.plan {
+            self.draft.attempts += 1;
+            let target = match self.task.plan {
                 Plan::Rotate => Some(Token::random()?),
                 _ => None,
             };
@@ -210,19 +173,19 @@ impl Work {
             if let Ok(Attempt::Written(receipt)) = attempt {
                 return Ok(self.changed(manager, live, &change, receipt, target));
             }
-            self.pending.give_back(std::mem::take(&mut change.edits));
+            self.draft.pending.give_back(std::mem::take(&mut change.edits));
             match attempt? {
                 Attempt::Conflict(fresh) => {
                     manager.events().conflict();
                     if !manager.accepts(&fresh) {
                         return Ok(Outcome::Gone);
                     }
-                    self.lost_updates +=
-                        self.pending.replay(&live.record.fields, &fresh.record.fields)?;
-                    self.live = Some(Live { record: fresh.record, at: fresh.at, ..live });
+                    self.draft.lost_updates +=
+                        self.draft.pending.replay(&live.record.fields, &fresh.record.fields)?;
+                    *self.live = Some(Live { record: fresh.record, at: fresh.at, ..live });
                 }
                 Attempt::Gone => return Ok(Outcome::Gone),
-                Attempt::Written(_) | Attempt::Taken => self.live = Some(live),
+                Attempt::Written(_) | Attempt::Taken => *self.live = Some(live),
                 Attempt::OverLimit => return Err(over_limit(manager)),
             }
         }
@@ -238,7 +201,7 @@ impl Work {
         receipt: Receipt,
         target: Option<Token>,
     ) -> Outcome {
-        manager.events().lost_update(&live.id, self.lost_updates);
+        manager.events().lost_update(&live.id, self.draft.lost_updates);
         manager.events().evicted(receipt.evicted);
         if target.is_some() {
             manager.events().rotated();
@@ -252,22 +215,23 @@ impl Work {
             }
             record
         };
-        let remembered = self.remember.unwrap_or(live.record.remember);
+        let remembered = self.draft.remember.unwrap_or(live.record.remember);
         let name = target.map_or((live.id, live.token), |token| (token.id(), token));
         self.done(manager, name, receipt, remembered, target.is_some(), record)
     }
 
     /// The change to write. It borrows the edits, which are to be given back.
     fn change_of(&mut self, manager: &Manager, record: &Record) -> Change {
-        let remember = self.remember.unwrap_or(record.remember);
+        let remember = self.draft.remember.unwrap_or(record.remember);
         let mut change = Change::new(record, manager.settings().lifetime(remember));
-        change.clear = self.pending.clears();
-        change.exact = self.pending.has_updates() || self.pending.sets_what_it_read();
-        change.edits = self.pending.lend();
-        change.remember = self.remember;
-        change.restart = self.sign_in.is_some();
-        change.user.clone_from(&self.sign_in);
-        change.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
+        change.clear = self.draft.pending.clears();
+        change.exact = self.draft.pending.has_updates() || self.draft.pending.sets_what_it_read();
+        change.edits = self.draft.pending.lend();
+        change.remember = self.draft.remember;
+        change.restart = self.draft.sign_in.is_some();
+        change.user.clone_from(&self.draft.sign_in);
+        change.user_limit =
+            self.draft.sign_in.as_ref().and(manager.settings().limits.user_sessions);
         change
     }
 
@@ -283,15 +247,15 @@ impl Work {
         record: impl FnOnce() -> Record,
     ) -> Outcome {
         let persistent = manager.settings().persistent || remembered;
-        let renew = persistent && self.touch_due;
-        let is_due = new_token || renew || self.remember.is_some();
+        let renew = persistent && self.task.touch_due;
+        let is_due = new_token || renew || self.draft.remember.is_some();
         let message = is_due.then_some(Message::Keep {
             token,
             at: receipt.at,
             expires_at: receipt.expires_at,
             persistent,
         });
-        let live = self.observed.then(|| {
+        let live = self.task.observed.then(|| {
             let record = Record { expires_at: receipt.expires_at, ..record() };
             Live { id, token, record: Arc::new(record), at: receipt.at }
         });

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     Error,
-    commit::{Begun, Commit, Moment, commit},
+    commit::{Begun, Commit, commit_response},
     response,
     session::{Exchange, Head},
 };
@@ -26,7 +26,8 @@ pin_project! {
         handler: F,
         exchange: Arc<Exchange>,
         is_grpc: bool,
-        committing: Option<(Commit, Option<Response<Body>>)>,
+        // In a box, since a future is moved with all that it may have to wait for.
+        committing: Option<Box<(Commit, Option<Response<Body>>)>>,
     }
 }
 
@@ -52,7 +53,7 @@ where
                 return Poll::Ready(Ok(response));
             }
             discard(this.exchange, &response);
-            match commit(this.exchange, Moment::Response) {
+            match commit_response(this.exchange) {
                 Begun::Ended(outcome) => {
                     return Poll::Ready(Ok(finish(
                         response,
@@ -61,10 +62,12 @@ where
                         *this.is_grpc,
                     )));
                 }
-                Begun::Running(commit) => *this.committing = Some((commit, Some(response))),
+                Begun::Running(commit) => {
+                    *this.committing = Some(Box::new((commit, Some(response))));
+                }
             }
         }
-        let Some((commit, response)) = this.committing else {
+        let Some((commit, response)) = this.committing.as_deref_mut() else {
             return Poll::Pending;
         };
         let outcome = ready!(Pin::new(commit).poll(context));

@@ -37,12 +37,23 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
 /// a cached `Set-Cookie` signs one user in as another (RFC 9111, 7.3). Tells whether the handler had
 /// allowed it.
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) -> bool {
-    let allowed = headers.get_all(CACHE_CONTROL).iter().flat_map(list).any(|directive| {
-        directive.eq_ignore_ascii_case("public")
-            || directive.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
-    });
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    allowed
+    let no_store = HeaderValue::from_static("no-store");
+    match headers.entry(CACHE_CONTROL) {
+        Entry::Vacant(entry) => {
+            entry.insert(no_store);
+            false
+        }
+        Entry::Occupied(mut entry) => {
+            let allowed = entry.iter().flat_map(list).any(|directive| {
+                directive.eq_ignore_ascii_case("public")
+                    || directive
+                        .get(..9)
+                        .is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
+            });
+            entry.insert(no_store);
+            allowed
+        }
+    }
 }
 
 #[cfg(test)]

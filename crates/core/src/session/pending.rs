@@ -117,8 +117,13 @@ impl Pending {
 
     /// Takes everything out.
     pub(crate) fn take(&mut self) -> Self {
-        let generation = self.generation + 1;
-        std::mem::replace(self, Self { generation, ..Self::default() })
+        let successor = self.successor();
+        std::mem::replace(self, successor)
+    }
+
+    /// What takes the place of this one when it is taken out.
+    pub(super) fn successor(&self) -> Self {
+        Self { generation: self.generation + 1, ..Self::default() }
     }
 
     /// Says that the session has another record than the one that values were computed from.
