@@ -61,6 +61,7 @@ pub(crate) fn find_at_once(
     }
 }
 
+#[inline]
 fn found(manager: &Manager, live: Option<Live>, transport: usize) -> Found {
     if live.is_none() {
         manager.events().unknown_token();
@@ -135,6 +136,7 @@ pub(crate) async fn open(manager: &Manager, token: Token) -> Result<Option<Live>
 }
 
 /// What the store's answer says of a session.
+#[inline]
 fn opened(
     manager: &Manager,
     id: SessionId,

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Commit, Plan,
-    write::{Done, Outcome, Patience, Task, Work},
+    write::{Outcome, Patience, Task, Work},
 };
 use crate::{
     Client, Error, ErrorKind,
@@ -73,11 +73,15 @@ fn commit_alone(exchange: &mut Exchange) -> Option<Result<Head, Error>> {
         Ok(Decision::Work(task)) => task,
         Ok(Decision::Busy) => return None,
     };
-    let work = Work { task, live: &mut state.live, draft: &mut state.draft };
-    let outcome = at_once(manager, client, work)?;
-    let message = put(state, manager, Moment::Response, task, outcome);
+    let mut message = None;
+    let State { live, draft, .. } = &mut *state;
+    let outcome = at_once(manager, client, Work { task, live, draft, message: &mut message })?;
+    let settled = match outcome {
+        Ok(Outcome::Done) => Ok(()),
+        outcome => put(state, manager, Moment::Response, task, outcome),
+    };
     let head = state.last_head();
-    Some(message.map(|message| Head { message: message.or(head.message), ..head }))
+    Some(settled.map(|()| Head { message: message.or(head.message), ..head }))
 }
 
 fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool) -> Begun {
@@ -92,16 +96,15 @@ fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool) -> Begun {
             return Begun::Running(Commit::new(await_turn(exchange, moment, observed)));
         }
     };
-    let (turn, mut live, mut draft) = begin(exchange, state, task);
-    if manager.answers_at_once() {
-        let work = Work { task, live: &mut live, draft: &mut draft };
-        if let Some(outcome) = at_once(manager, exchange.client(), work) {
-            return Begun::Ended(settle(exchange, turn, moment, task, draft, outcome));
-        }
+    let (turn, mut taken) = begin(exchange, state, task);
+    if manager.answers_at_once()
+        && let Some(outcome) = at_once(manager, exchange.client(), taken.work())
+    {
+        return Begun::Ended(settle(exchange, turn, moment, taken, outcome));
     }
     let exchange = Arc::clone(exchange);
     let turn = turn.held_by(Arc::clone(&exchange));
-    Begun::Running(Commit::new(finish(exchange, turn, moment, task, live, draft)))
+    Begun::Running(Commit::new(finish(exchange, turn, moment, taken)))
 }
 
 async fn await_turn(
@@ -111,16 +114,31 @@ async fn await_turn(
 ) -> Result<Head, Error> {
     loop {
         exchange.freed().await;
-        let (task, (turn, live, draft)) = {
+        let (turn, taken) = {
             let mut state = exchange.state();
             match decide(exchange.manager(), &mut state, moment, observed)? {
                 Decision::Nothing(head) => return Ok(head),
-                Decision::Work(task) => (task, begin(&exchange, state, task)),
+                Decision::Work(task) => begin(&exchange, state, task),
                 Decision::Busy => continue,
             }
         };
         let turn = turn.held_by(Arc::clone(&exchange));
-        return finish(Arc::clone(&exchange), turn, moment, task, live, draft).await;
+        return finish(Arc::clone(&exchange), turn, moment, taken).await;
+    }
+}
+
+/// What is to be written, taken out of a state in which handlers may go on to write.
+struct Taken {
+    task: Task,
+    live: Option<Live>,
+    draft: Draft,
+    message: Option<Message>,
+}
+
+impl Taken {
+    fn work(&mut self) -> Work<'_> {
+        let Self { task, live, draft, message } = self;
+        Work { task: *task, live, draft, message }
     }
 }
 
@@ -130,24 +148,22 @@ fn begin<'a>(
     exchange: &'a Exchange,
     mut state: StateGuard<'a>,
     task: Task,
-) -> (Turn<&'a Turns>, Option<Live>, Draft) {
+) -> (Turn<&'a Turns>, Taken) {
     // Nobody asks for it any more if nobody observes.
     let live = if task.observed { state.live.clone() } else { state.live.take() };
     let draft = state.draft.take();
-    (exchange.take_turn(state), live, draft)
+    (exchange.take_turn(state), Taken { task, live, draft, message: None })
 }
 
 async fn finish(
     exchange: Arc<Exchange>,
     turn: Turn<Arc<Exchange>>,
     moment: Moment,
-    task: Task,
-    mut live: Option<Live>,
-    mut draft: Draft,
+    mut taken: Taken,
 ) -> Result<Head, Error> {
-    let work = Work { task, live: &mut live, draft: &mut draft };
-    let outcome = carry_out(exchange.manager(), exchange.client(), work, Patience::Queue).await;
-    settle(&exchange, turn, moment, task, draft, outcome)
+    let (manager, client) = (exchange.manager(), exchange.client());
+    let outcome = carry_out(manager, client, taken.work(), Patience::Queue).await;
+    settle(&exchange, turn, moment, taken, outcome)
 }
 
 /// Carries the work out where the store answers at once and no other writer is in the way.
@@ -222,29 +238,31 @@ async fn carry_out(
         Plan::Touch => work.touch(manager).await,
         Plan::Create => work.create(manager, client).await,
         Plan::Apply | Plan::Rotate => work.change(manager, patience).await,
-        Plan::Destroy => destroy(manager, work.draft).await,
-        Plan::Replace => match destroy(manager, work.draft).await? {
+        Plan::Destroy => destroy(manager, &mut work).await,
+        Plan::Replace => match destroy(manager, &mut work).await? {
             Outcome::Gone | Outcome::Contended => Ok(Outcome::Gone),
-            Outcome::Done(_) => work.create(manager, client).await,
+            Outcome::Done => work.create(manager, client).await,
         },
     }
 }
 
 /// Deletes the session. If it was not there any more, the client may hold the token of another
 /// session by now, and is told nothing.
-async fn destroy(manager: &Manager, draft: &mut Draft) -> Result<Outcome, Error> {
-    let Some(id) = draft.doomed.as_deref().copied() else {
+async fn destroy(manager: &Manager, work: &mut Work<'_>) -> Result<Outcome, Error> {
+    let Some(id) = work.draft.doomed.as_deref().copied() else {
         return Ok(Outcome::Gone);
     };
     let was_there = within(manager.settings().store_timeout, manager.store().delete(&id))
         .await
         .inspect_err(|error| manager.events().outage("delete", error))?;
-    draft.doomed = None;
+    work.draft.doomed = None;
     if !was_there {
         return Ok(Outcome::Gone);
     }
     manager.events().destroyed(1);
-    Ok(Outcome::Done(Done { live: None, message: Some(Message::Forget) }))
+    *work.live = None;
+    *work.message = Some(Message::Forget);
+    Ok(Outcome::Done)
 }
 
 /// Settles the outcome, and gives the turn back.
@@ -252,22 +270,31 @@ fn settle<D: Deref<Target: AsRef<Turns>>>(
     exchange: &Exchange,
     mut turn: Turn<D>,
     moment: Moment,
-    task: Task,
-    draft: Draft,
+    taken: Taken,
     outcome: Result<Outcome, Error>,
 ) -> Result<Head, Error> {
+    let Taken { task, live, draft, message } = taken;
     let mut state = turn.end();
-    if moment == Moment::Save && outcome.as_ref().is_err_and(|error| !error.is_indeterminate()) {
+    let is_done = outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Done);
+    if is_done {
+        keep(&mut state, live, task.destroyed);
+    } else if moment == Moment::Save
+        && outcome.as_ref().is_err_and(|error| !error.is_indeterminate())
+    {
         put_back(&mut state, draft, task.destroyed);
     }
-    let message = put(&mut state, exchange.manager(), moment, task, outcome);
+    // Without a response there is nobody to renew a cookie for.
+    let has_response = state.phase != Phase::Detached;
+    let message = message.filter(|_| is_done && (has_response || task.plan.makes_token()));
+    let settled = put(&mut state, exchange.manager(), moment, task, outcome);
     match moment {
         Moment::Response => {
             let head = state.head();
-            message.map(|message| Head { message: message.or(head.message), ..head })
+            settled.map(|()| Head { message: message.or(head.message), ..head })
         }
         Moment::Save => {
-            if let Some(message) = message? {
+            settled?;
+            if let Some(message) = message {
                 state.message = Some(Box::new(message));
             }
             Ok(Head::default())
@@ -275,33 +302,27 @@ fn settle<D: Deref<Target: AsRef<Turns>>>(
     }
 }
 
-/// Puts the outcome into the state; tells what the client must hear of it.
+/// Puts the outcome into the state.
 fn put(
     state: &mut State,
     manager: &Manager,
     moment: Moment,
     task: Task,
     outcome: Result<Outcome, Error>,
-) -> Result<Option<Message>, Error> {
-    let Task { plan, destroyed, .. } = task;
+) -> Result<(), Error> {
     match outcome {
-        Ok(Outcome::Done(done)) => {
-            keep(state, done.live, destroyed);
-            // Without a response there is nobody to renew a cookie for.
-            let has_response = state.phase != Phase::Detached;
-            Ok(done.message.filter(|_| has_response || plan.makes_token()))
-        }
+        Ok(Outcome::Done) => Ok(()),
         Ok(Outcome::Gone | Outcome::Contended) => {
             state.end();
             // After a sign-out that came too late, the request may begin a new session.
-            state.gone = plan != Plan::Destroy;
+            state.gone = task.plan != Plan::Destroy;
             if task.has_changes() {
                 manager.events().late_commit();
             }
-            if plan == Plan::Destroy { Ok(None) } else { late(moment).map(|()| None) }
+            if task.plan == Plan::Destroy { Ok(()) } else { late(moment) }
         }
         // Nothing that the handler did is lost, so its answer stands. The next request tries again.
-        Err(_) if plan == Plan::Touch && moment == Moment::Response => Ok(None),
+        Err(_) if task.plan == Plan::Touch && moment == Moment::Response => Ok(()),
         Err(error) => {
             if error.is_indeterminate() {
                 // Writing it again could do it twice.

@@ -37,8 +37,11 @@ pub(super) struct Task {
 #[derive(Debug)]
 pub(super) struct Work<'a> {
     pub(super) task: Task,
+    /// The session; after the commit as it is then, if anyone may go on with it.
     pub(super) live: &'a mut Option<Live>,
     pub(super) draft: &'a mut Draft,
+    /// What the client is to be told.
+    pub(super) message: &'a mut Option<Message>,
 }
 
 /// What to do where other writers were faster.
@@ -51,22 +54,13 @@ pub(super) enum Patience {
 }
 
 /// How a call that writes ended.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Done(Done),
+    Done,
     /// The session had ended; nothing was written.
     Gone,
     /// Others were faster; nothing was written yet.
     Contended,
-}
-
-/// What was written.
-#[derive(Debug)]
-pub(super) struct Done {
-    /// The session as it is now, if anyone may go on with it.
-    pub(super) live: Option<Live>,
-    /// What the client is to be told.
-    pub(super) message: Option<Message>,
 }
 
 /// How one attempt to change a record ended.
@@ -88,14 +82,18 @@ impl Task {
 impl Work<'_> {
     /// Computes anew what was computed from another record than the one that it is written to.
     pub(super) fn freshen(&mut self) -> Result<(), Error> {
-        let none = Fields::default();
-        let fields = self.live.as_ref().map(|live| &live.record.fields);
-        self.draft.pending.freshen(fields.unwrap_or(&none))
+        if !self.draft.pending.is_outdated() {
+            return Ok(());
+        }
+        match &*self.live {
+            Some(live) => self.draft.pending.freshen(&live.record.fields),
+            None => self.draft.pending.freshen(&Fields::default()),
+        }
     }
 
     /// Moves the idle deadline.
     pub(super) async fn touch(&mut self, manager: &Manager) -> Result<Outcome, Error> {
-        let Some(live) = &*self.live else {
+        let Some(live) = self.live.take() else {
             return Ok(Outcome::Gone);
         };
         let lifetime = manager.settings().lifetime(live.record.remember);
@@ -103,10 +101,10 @@ impl Work<'_> {
         match call(manager, "touch", manager.store().touch(&live.id, touch)).await? {
             Touched::Gone => Ok(Outcome::Gone),
             Touched::Touched(receipt) => {
-                let record = || live.record.touched(lifetime, receipt.at);
+                let record = || Some(live.record.touched(lifetime, receipt.at));
                 let remembered = live.record.remember;
-                let name = (live.id, live.token);
-                Ok(self.done(manager, name, receipt, remembered, false, record))
+                self.done(manager, (live.id, live.token), receipt, remembered, record);
+                Ok(Outcome::Done)
             }
         }
     }
@@ -119,12 +117,16 @@ impl Work<'_> {
     ) -> Result<Outcome, Error> {
         manager.admit(client)?;
         let remember = self.draft.remember.unwrap_or_default();
-        let mut new = NewRecord::new(manager.name().clone(), manager.settings().lifetime(remember));
-        new.fields = Fields::default().with(self.draft.pending.edits());
-        new.user.clone_from(&self.draft.sign_in);
-        new.user_limit = self.draft.sign_in.as_ref().and(manager.settings().limits.user_sessions);
-        new.client = client.cloned();
-        new.remember = remember;
+        let limit = manager.settings().limits.user_sessions;
+        let new = NewRecord {
+            layer: manager.name().clone(),
+            lifetime: manager.settings().lifetime(remember),
+            user: self.draft.sign_in.clone(),
+            user_limit: self.draft.sign_in.as_ref().and(limit),
+            client: client.cloned(),
+            remember,
+            fields: Fields::of(self.draft.pending.edits()),
+        };
         for _ in 0..MAX_TOKENS {
             let token = Token::random()?;
             let id = token.id();
@@ -132,8 +134,9 @@ impl Work<'_> {
                 Created::Created(receipt) => {
                     manager.events().created();
                     manager.events().evicted(receipt.evicted);
-                    let record = || new.at(receipt.at);
-                    return Ok(self.done(manager, (id, token), receipt, remember, true, record));
+                    let record = || Some(new.at(receipt.at));
+                    self.done(manager, (id, token), receipt, remember, record);
+                    return Ok(Outcome::Done);
                 }
                 Created::Taken => {}
                 Created::OverLimit => return Err(over_limit(manager)),
@@ -154,12 +157,12 @@ impl Work<'_> {
             if self.draft.attempts > 0 && patience == Patience::None {
                 return Ok(Outcome::Contended);
             }
-            let Some(live) = self.live.take() else {
+            let Some(Live { id, token, record, at }) = self.live.take() else {
                 return Ok(Outcome::Gone);
             };
             if self.draft.attempts > 0 && turn.is_none() {
                 let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
-                turn = Some(manager.queue().turn(&live.id, limit).await?);
+                turn = Some(manager.queue().turn(&id, limit).await?);
             } else if self.draft.attempts > 1 {
                 pause(self.draft.attempts).await;
             }
@@ -168,10 +171,21 @@ impl Work<'_> {
                 Plan::Rotate => Some(Token::random()?),
                 _ => None,
             };
-            let mut change = self.change_of(manager, &live.record);
-            let attempt = write_once(manager, &live.id, &change, target).await;
+            let mut change = self.change_of(manager, &record);
+            let remembered = change.remember.unwrap_or(record.remember);
+            // A store that has the last hold of a record need not copy it to change it.
+            let record = (self.task.observed || target.is_some()).then_some(record);
+            let attempt = write_once(manager, &id, &change, target).await;
             if let Ok(Attempt::Written(receipt)) = attempt {
-                return Ok(self.changed(manager, live, &change, receipt, target));
+                manager.events().lost_update(&id, self.draft.lost_updates);
+                manager.events().evicted(receipt.evicted);
+                let name = target.map_or((id, token), |token| {
+                    manager.events().rotated();
+                    (token.id(), token)
+                });
+                let after = |record: Arc<Record>| changed(&record, &change, receipt);
+                self.done(manager, name, receipt, remembered, || record.map(after));
+                return Ok(Outcome::Done);
             }
             self.draft.pending.give_back(std::mem::take(&mut change.edits));
             match attempt? {
@@ -180,44 +194,19 @@ impl Work<'_> {
                     if !manager.accepts(&fresh) {
                         return Ok(Outcome::Gone);
                     }
+                    let Loaded { record, at } = fresh;
                     self.draft.lost_updates +=
-                        self.draft.pending.replay(&live.record.fields, &fresh.record.fields)?;
-                    *self.live = Some(Live { record: fresh.record, at: fresh.at, ..live });
+                        self.draft.pending.replay(&change.base_fields, &record.fields)?;
+                    *self.live = Some(Live { id, token, record, at });
                 }
                 Attempt::Gone => return Ok(Outcome::Gone),
-                Attempt::Written(_) | Attempt::Taken => *self.live = Some(live),
+                Attempt::Written(_) | Attempt::Taken => {
+                    *self.live = record.map(|record| Live { id, token, record, at });
+                }
                 Attempt::OverLimit => return Err(over_limit(manager)),
             }
         }
         Err(ErrorKind::Conflict.into())
-    }
-
-    /// What the session is after `change` of it.
-    fn changed(
-        &self,
-        manager: &Manager,
-        live: Live,
-        change: &Change,
-        receipt: Receipt,
-        target: Option<Token>,
-    ) -> Outcome {
-        manager.events().lost_update(&live.id, self.draft.lost_updates);
-        manager.events().evicted(receipt.evicted);
-        if target.is_some() {
-            manager.events().rotated();
-        }
-        let record = || {
-            let mut record = change.applied_to(&live.record, receipt.at);
-            if receipt.version != record.version {
-                // The store merged it with changes that are not known here, so the next one that
-                // depends on what was read must meet a conflict.
-                record.version = change.base_version;
-            }
-            record
-        };
-        let remembered = self.draft.remember.unwrap_or(live.record.remember);
-        let name = target.map_or((live.id, live.token), |token| (token.id(), token));
-        self.done(manager, name, receipt, remembered, target.is_some(), record)
     }
 
     /// The change to write. It borrows the edits, which are to be given back.
@@ -235,32 +224,40 @@ impl Work<'_> {
         change
     }
 
-    /// What the session is after a write, and whether its client must hear of it: of a new token, of
-    /// another kind of cookie, and in time of a longer life of a cookie that outlives the browser.
+    /// Says what the session is after a write, and what its client must hear of it: of a new token,
+    /// of another kind of cookie, and in time of a longer life of a cookie that outlives the browser.
     fn done(
-        &self,
+        &mut self,
         manager: &Manager,
         (id, token): (SessionId, Token),
         receipt: Receipt,
         remembered: bool,
-        new_token: bool,
-        record: impl FnOnce() -> Record,
-    ) -> Outcome {
+        record: impl FnOnce() -> Option<Record>,
+    ) {
+        let Receipt { at, expires_at, .. } = receipt;
         let persistent = manager.settings().persistent || remembered;
         let renew = persistent && self.task.touch_due;
-        let is_due = new_token || renew || self.draft.remember.is_some();
-        let message = is_due.then_some(Message::Keep {
-            token,
-            at: receipt.at,
-            expires_at: receipt.expires_at,
-            persistent,
-        });
-        let live = self.task.observed.then(|| {
-            let record = Record { expires_at: receipt.expires_at, ..record() };
-            Live { id, token, record: Arc::new(record), at: receipt.at }
-        });
-        Outcome::Done(Done { live, message })
+        if self.task.plan.makes_token() || renew || self.draft.remember.is_some() {
+            *self.message = Some(Message::Keep { token, at, expires_at, persistent });
+        }
+        if self.task.observed {
+            *self.live = record().map(|record| {
+                let record = Arc::new(Record { expires_at, ..record });
+                Live { id, token, record, at }
+            });
+        }
     }
+}
+
+/// The record after a change of it.
+fn changed(record: &Record, change: &Change, receipt: Receipt) -> Record {
+    let mut record = change.applied_to(record, receipt.at);
+    if receipt.version != record.version {
+        // The store merged it with changes that are not known here, so the next one that depends on
+        // what was read must meet a conflict.
+        record.version = change.base_version;
+    }
+    record
 }
 
 /// Asks the store once to change a record, in place or under the id of a new token.

@@ -48,19 +48,15 @@ where
         let this = self.project();
         if this.committing.is_none() {
             // An error of the handler goes on as it is, and commits nothing.
-            let response = ready!(this.handler.poll(context))?;
+            let mut response = ready!(this.handler.poll(context))?;
             if !this.exchange.was_accessed() {
                 return Poll::Ready(Ok(response));
             }
             discard(this.exchange, &response);
             match commit_response(this.exchange) {
                 Begun::Ended(outcome) => {
-                    return Poll::Ready(Ok(finish(
-                        response,
-                        this.exchange,
-                        outcome,
-                        *this.is_grpc,
-                    )));
+                    finish(&mut response, this.exchange, outcome, *this.is_grpc);
+                    return Poll::Ready(Ok(response));
                 }
                 Begun::Running(commit) => {
                     *this.committing = Some(Box::new((commit, Some(response))));
@@ -72,10 +68,11 @@ where
         };
         let outcome = ready!(Pin::new(commit).poll(context));
         // Polled again after its end, it stays pending.
-        let Some(response) = response.take() else {
+        let Some(mut response) = response.take() else {
             return Poll::Pending;
         };
-        Poll::Ready(Ok(finish(response, this.exchange, outcome, *this.is_grpc)))
+        finish(&mut response, this.exchange, outcome, *this.is_grpc);
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -90,18 +87,21 @@ fn discard<Body>(exchange: &Exchange, response: &Response<Body>) {
 
 /// Gives the response its session's headers, or replaces it where the commit failed.
 fn finish<Body: Default>(
-    mut response: Response<Body>,
+    response: &mut Response<Body>,
     exchange: &Exchange,
     outcome: Result<Head, Error>,
     is_grpc: bool,
-) -> Response<Body> {
+) {
     let manager = exchange.manager();
-    let Head { message, transport } = outcome.unwrap_or_else(|error| {
-        response = response::failure(&error, is_grpc);
-        Head::default()
-    });
-    if let Some(message) = message {
-        if let Some(transport) = manager.settings().transports.get(transport) {
+    let head = match &outcome {
+        Ok(head) => Some(head),
+        Err(error) => {
+            *response = response::failure(error, is_grpc);
+            None
+        }
+    };
+    if let Some(Head { message: Some(message), transport }) = head {
+        if let Some(transport) = manager.settings().transports.get(*transport) {
             transport.send(message, response.headers_mut());
         }
         if response::forbid_storing(response.headers_mut()) {
@@ -109,7 +109,6 @@ fn finish<Body: Default>(
         }
     }
     response::vary(response.headers_mut(), &manager.settings().vary);
-    response
 }
 
 impl<F, Body> fmt::Debug for ResponseFuture<F, Body> {

@@ -9,7 +9,7 @@ use super::{
     FieldName, FieldOf, Session, State,
     json::{Text, decode, encode},
 };
-use crate::{Error, ErrorKind, Fields};
+use crate::{Error, ErrorKind};
 
 /// Names that begin so are tower-keep's own.
 pub(super) const RESERVED: &str = "tower-keep.";
@@ -173,8 +173,7 @@ impl Session {
         let limits = &self.exchange.manager().settings().limits;
         limits.check_field(name, json)?;
         let stored = state.live.as_ref().filter(|_| !state.draft.pending.clears());
-        let none = Fields::default();
-        let fields = stored.map_or(&none, |live| &live.record.fields);
+        let fields = stored.map(|live| &live.record.fields);
         let written = state.draft.pending.edits();
         limits.check_record(fields, written.chain([(name, Some(json))]))
     }

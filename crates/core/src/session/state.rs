@@ -99,6 +99,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    #[inline]
     pub(crate) fn new(id: SessionId, token: Token, loaded: Loaded) -> Self {
         Self { id, token, record: loaded.record, at: loaded.at }
     }
@@ -128,6 +129,7 @@ impl State {
     }
 
     /// Takes note of what was found, or of the outage that it met.
+    #[inline]
     pub(super) fn know(&mut self, found: Result<Found, Error>) -> Result<(), Error> {
         match found {
             Ok(found) => {

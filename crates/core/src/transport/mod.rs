@@ -135,7 +135,7 @@ impl Transport {
     }
 
     /// Tells the client by the response's headers.
-    pub(crate) fn send(&self, message: Message, headers: &mut HeaderMap) {
+    pub(crate) fn send(&self, message: &Message, headers: &mut HeaderMap) {
         match &self.0 {
             Carrier::Bearer => {
                 let value = match message {
@@ -240,7 +240,7 @@ mod tests {
             Transport::cookie(SessionCookie::default()),
         ] {
             let mut headers = HeaderMap::new();
-            transport.send(message, &mut headers);
+            transport.send(&message, &mut headers);
             assert_eq!(headers.len(), 1);
             assert!(!format!("{headers:?}").contains(TOKEN));
         }
