@@ -9,13 +9,12 @@ use std::{
 
 use super::{
     Commit, Plan,
-    write::{Outcome, Patience, Task, Work},
+    write::{Outcome, Task, Work, call},
 };
 use crate::{
     Client, Error, ErrorKind,
     layer::Manager,
     session::{Draft, Exchange, Head, Live, Phase, State, StateGuard, Turn, Turns},
-    store::within,
     transport::Message,
 };
 
@@ -30,66 +29,69 @@ enum Moment {
 
 /// How far a commit is.
 pub(crate) enum Begun {
-    Ended(Result<Head, Error>),
+    Ended(Result<(), Error>),
     Running(Commit),
 }
 
 /// What there is to do.
 enum Decision {
-    Nothing(Head),
+    Nothing,
     Work(Task),
     /// Another handle of the request is asking the store, and its end must be awaited.
     Busy,
 }
 
-/// Commits what a request has written, at the end of its handler, and tells what the head of its
-/// response must say.
+/// Commits what a request has written, at the end of its handler, and tells by `head` what the head
+/// of its response must say.
 ///
 /// A store that answers at once has done it when this returns.
-pub(crate) fn commit_response(exchange: &mut Arc<Exchange>) -> Begun {
+pub(crate) fn commit_response(exchange: &mut Arc<Exchange>, head: &mut Head) -> Begun {
     // The response holds the exchange; whoever else does may go on with the session. Nobody who does
     // not by now will.
     let alone = Arc::get_mut(exchange);
     let observed = alone.is_none();
-    match alone.and_then(commit_alone) {
+    match alone.and_then(|exchange| commit_alone(exchange, head)) {
         Some(outcome) => Begun::Ended(outcome),
-        None => commit(exchange, Moment::Response, observed),
+        None => commit(exchange, Moment::Response, observed, head),
     }
 }
 
 /// Commits what a request has written so far, when a handler asks for it.
 pub(crate) fn commit_now(exchange: &Arc<Exchange>) -> Begun {
-    commit(exchange, Moment::Save, true)
+    commit(exchange, Moment::Save, true, &mut Head::default())
 }
 
 /// Commits where nobody else has the session any more: what is written is not taken out, since none
 /// can write meanwhile, and nothing is locked. `None` if it cannot be done without waiting.
-fn commit_alone(exchange: &mut Exchange) -> Option<Result<Head, Error>> {
+fn commit_alone(exchange: &mut Exchange, head: &mut Head) -> Option<Result<(), Error>> {
     let (manager, client, state) = exchange.parts_mut();
     let state = state.filter(|_| manager.answers_at_once())?;
-    let task = match decide(manager, state, Moment::Response, false) {
-        Err(error) => return Some(Err(error)),
-        Ok(Decision::Nothing(head)) => return Some(Ok(head)),
-        Ok(Decision::Work(task)) => task,
+    let outcome = match decide(manager, state, Moment::Response, false) {
+        Err(error) => Err(error),
+        Ok(Decision::Nothing) => Ok(()),
+        Ok(Decision::Work(task)) => {
+            let State { live, draft, .. } = &mut *state;
+            let work = Work { task, live, draft, message: &mut head.message };
+            let outcome = at_once(manager, client, work)?;
+            put(state, manager, Moment::Response, task, outcome)
+        }
         Ok(Decision::Busy) => return None,
     };
-    let mut message = None;
-    let State { live, draft, .. } = &mut *state;
-    let outcome = at_once(manager, client, Work { task, live, draft, message: &mut message })?;
-    let settled = match outcome {
-        Ok(Outcome::Done) => Ok(()),
-        outcome => put(state, manager, Moment::Response, task, outcome),
-    };
-    let head = state.last_head();
-    Some(settled.map(|()| Head { message: message.or(head.message), ..head }))
+    state.tell(head);
+    Some(outcome)
 }
 
-fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool) -> Begun {
+fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool, head: &mut Head) -> Begun {
     let manager = exchange.manager();
     let mut state = exchange.state();
     let task = match decide(manager, &mut state, moment, observed) {
         Err(error) => return Begun::Ended(Err(error)),
-        Ok(Decision::Nothing(head)) => return Begun::Ended(Ok(head)),
+        Ok(Decision::Nothing) => {
+            if moment == Moment::Response {
+                state.tell(head);
+            }
+            return Begun::Ended(Ok(()));
+        }
         Ok(Decision::Work(task)) => task,
         Ok(Decision::Busy) => {
             let exchange = Arc::clone(exchange);
@@ -100,7 +102,8 @@ fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool) -> Begun {
     if manager.answers_at_once()
         && let Some(outcome) = at_once(manager, exchange.client(), taken.work())
     {
-        return Begun::Ended(settle(exchange, turn, moment, taken, outcome));
+        let settled = settle(exchange, turn, moment, taken, outcome);
+        return Begun::Ended(settled.map(|told| *head = told));
     }
     let exchange = Arc::clone(exchange);
     let turn = turn.held_by(Arc::clone(&exchange));
@@ -117,7 +120,13 @@ async fn await_turn(
         let (turn, taken) = {
             let mut state = exchange.state();
             match decide(exchange.manager(), &mut state, moment, observed)? {
-                Decision::Nothing(head) => return Ok(head),
+                Decision::Nothing => {
+                    let mut head = Head::default();
+                    if moment == Moment::Response {
+                        state.tell(&mut head);
+                    }
+                    return Ok(head);
+                }
                 Decision::Work(task) => begin(&exchange, state, task),
                 Decision::Busy => continue,
             }
@@ -162,23 +171,33 @@ async fn finish(
     mut taken: Taken,
 ) -> Result<Head, Error> {
     let (manager, client) = (exchange.manager(), exchange.client());
-    let outcome = carry_out(manager, client, taken.work(), Patience::Queue).await;
+    let outcome = carry_out(manager, client, taken.work()).await;
     settle(&exchange, turn, moment, taken, outcome)
 }
 
-/// Carries the work out where the store answers at once and no other writer is in the way.
+/// Carries the work out where the store answers at once; `None` if another writer is in the way.
 fn at_once(
     manager: &Manager,
     client: Option<&Client>,
-    work: Work<'_>,
+    mut work: Work<'_>,
 ) -> Option<Result<Outcome, Error>> {
-    let commit = pin!(carry_out(manager, client, work, Patience::None));
-    match commit.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(Outcome::Contended)) => None,
-        Poll::Ready(outcome) => Some(outcome),
-        // It promised to answer. What became of the call is unknown.
-        Poll::Pending => Some(Err(ErrorKind::TimedOut.into())),
-    }
+    let outcome = match work.freshen() {
+        Err(error) => Err(error),
+        // What most commits do goes its way without a future, which costs more than the store does.
+        Ok(()) => match work.task.plan {
+            Plan::Apply | Plan::Rotate => work.change_at_once(manager),
+            Plan::Create => work.create_at_once(manager, client),
+            _ => {
+                let commit = pin!(carry_out(manager, client, work));
+                match commit.poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(outcome) => outcome,
+                    // The store promised to answer. What became of the call is unknown.
+                    Poll::Pending => Err(ErrorKind::TimedOut.into()),
+                }
+            }
+        },
+    };
+    (!matches!(outcome, Ok(Outcome::Contended))).then_some(outcome)
 }
 
 /// Decides what to do about a state.
@@ -211,11 +230,10 @@ fn decide(
         }
     };
     // There is nothing to wait for any more: the head is as good as sent.
-    let head = match moment {
-        Moment::Response => state.head(),
-        Moment::Save => Head::default(),
-    };
-    outcome.map(|()| Decision::Nothing(head))
+    if moment == Moment::Response {
+        state.phase = Phase::HeadSent;
+    }
+    outcome.map(|()| Decision::Nothing)
 }
 
 /// What a commit to a session that has ended is: nothing to a response, an error to a `save`.
@@ -230,14 +248,13 @@ async fn carry_out(
     manager: &Manager,
     client: Option<&Client>,
     mut work: Work<'_>,
-    patience: Patience,
 ) -> Result<Outcome, Error> {
     work.freshen()?;
     match work.task.plan {
         Plan::Nothing | Plan::Drop => Ok(Outcome::Gone),
         Plan::Touch => work.touch(manager).await,
         Plan::Create => work.create(manager, client).await,
-        Plan::Apply | Plan::Rotate => work.change(manager, patience).await,
+        Plan::Apply | Plan::Rotate => work.change(manager).await,
         Plan::Destroy => destroy(manager, &mut work).await,
         Plan::Replace => match destroy(manager, &mut work).await? {
             Outcome::Gone | Outcome::Contended => Ok(Outcome::Gone),
@@ -252,9 +269,7 @@ async fn destroy(manager: &Manager, work: &mut Work<'_>) -> Result<Outcome, Erro
     let Some(id) = work.draft.doomed.as_deref().copied() else {
         return Ok(Outcome::Gone);
     };
-    let was_there = within(manager.settings().store_timeout, manager.store().delete(&id))
-        .await
-        .inspect_err(|error| manager.events().outage("delete", error))?;
+    let was_there = call(manager, "delete", manager.store().delete(&id)).await?;
     work.draft.doomed = None;
     if !was_there {
         return Ok(Outcome::Gone);
@@ -289,8 +304,10 @@ fn settle<D: Deref<Target: AsRef<Turns>>>(
     let settled = put(&mut state, exchange.manager(), moment, task, outcome);
     match moment {
         Moment::Response => {
-            let head = state.head();
-            settled.map(|()| Head { message: message.or(head.message), ..head })
+            state.phase = Phase::HeadSent;
+            let mut head = Head { message, ..Head::default() };
+            state.tell(&mut head);
+            settled.map(|()| head)
         }
         Moment::Save => {
             settled?;

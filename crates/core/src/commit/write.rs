@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Plan, queue::pause};
 use crate::{
     Applied, Change, Client, Created, Error, ErrorKind, Fields, Loaded, NewRecord, Receipt, Record,
-    Rotated, SessionId, StoreError, StoreFuture, Token, Touch, Touched,
+    Rotated, SessionId, StoreError, StoreFuture, Timestamp, Token, Touch, Touched,
     layer::Manager,
     session::{Draft, Live},
     store::within,
@@ -44,15 +44,6 @@ pub(super) struct Work<'a> {
     pub(super) message: &'a mut Option<Message>,
 }
 
-/// What to do where other writers were faster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Give up, as [`Outcome::Contended`], so as not to wait.
-    None,
-    /// Queue with them.
-    Queue,
-}
-
 /// How a call that writes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -63,8 +54,23 @@ pub(super) enum Outcome {
     Contended,
 }
 
-/// How one attempt to change a record ended.
-enum Attempt {
+/// One attempt to change a record.
+struct Attempt {
+    id: SessionId,
+    token: Token,
+    at: Timestamp,
+    /// The record, unless nobody asks for it any more: a store that has the last hold of it need not
+    /// copy it to change it.
+    record: Option<Arc<Record>>,
+    /// What is written; it has the edits of the draft.
+    change: Change,
+    remembered: bool,
+    /// The new token, if there is to be one.
+    target: Option<Token>,
+}
+
+/// How an attempt to change a record ended.
+enum Answer {
     Written(Receipt),
     Conflict(Loaded),
     Gone,
@@ -115,10 +121,45 @@ impl Work<'_> {
         manager: &Manager,
         client: Option<&Client>,
     ) -> Result<Outcome, Error> {
+        let new = self.new_record(manager, client)?;
+        for _ in 0..MAX_TOKENS {
+            let token = Token::random()?;
+            let id = token.id();
+            let created = call(manager, "create", manager.store().create(&id, &new)).await?;
+            if let Some(outcome) = self.created(manager, &new, (id, token), created)? {
+                return Ok(outcome);
+            }
+        }
+        Err(ErrorKind::Randomness.into())
+    }
+
+    /// As [`create`](Self::create), of a store that answers at once.
+    pub(super) fn create_at_once(
+        &mut self,
+        manager: &Manager,
+        client: Option<&Client>,
+    ) -> Result<Outcome, Error> {
+        let new = self.new_record(manager, client)?;
+        for _ in 0..MAX_TOKENS {
+            let token = Token::random()?;
+            let id = token.id();
+            let created = at_once(manager, "create", manager.store().create(&id, &new))?;
+            if let Some(outcome) = self.created(manager, &new, (id, token), created)? {
+                return Ok(outcome);
+            }
+        }
+        Err(ErrorKind::Randomness.into())
+    }
+
+    fn new_record(
+        &mut self,
+        manager: &Manager,
+        client: Option<&Client>,
+    ) -> Result<NewRecord, Error> {
         manager.admit(client)?;
         let remember = self.draft.remember.unwrap_or_default();
         let limit = manager.settings().limits.user_sessions;
-        let new = NewRecord {
+        Ok(NewRecord {
             layer: manager.name().clone(),
             lifetime: manager.settings().lifetime(remember),
             user: self.draft.sign_in.clone(),
@@ -126,87 +167,147 @@ impl Work<'_> {
             client: client.cloned(),
             remember,
             fields: Fields::of(self.draft.pending.edits()),
-        };
-        for _ in 0..MAX_TOKENS {
-            let token = Token::random()?;
-            let id = token.id();
-            match call(manager, "create", manager.store().create(&id, &new)).await? {
-                Created::Created(receipt) => {
-                    manager.events().created();
-                    manager.events().evicted(receipt.evicted);
-                    let record = || Some(new.at(receipt.at));
-                    self.done(manager, (id, token), receipt, remember, record);
-                    return Ok(Outcome::Done);
-                }
-                Created::Taken => {}
-                Created::OverLimit => return Err(over_limit(manager)),
+        })
+    }
+
+    /// Settles the answer to a creation; `None` if another token is to be tried.
+    fn created(
+        &mut self,
+        manager: &Manager,
+        new: &NewRecord,
+        name: (SessionId, Token),
+        created: Created,
+    ) -> Result<Option<Outcome>, Error> {
+        match created {
+            Created::Created(receipt) => {
+                manager.events().created();
+                manager.events().evicted(receipt.evicted);
+                let record = || Some(new.at(receipt.at));
+                self.done(manager, name, receipt, new.remember, record);
+                Ok(Some(Outcome::Done))
             }
+            Created::Taken => Ok(None),
+            Created::OverLimit => Err(over_limit(manager)),
         }
-        Err(ErrorKind::Randomness.into())
     }
 
     /// Applies the change, under a new token if the plan is to rotate, and again on the newer record
-    /// where others were faster.
-    pub(super) async fn change(
-        &mut self,
-        manager: &Manager,
-        patience: Patience,
-    ) -> Result<Outcome, Error> {
+    /// where others were faster, in turn with them.
+    pub(super) async fn change(&mut self, manager: &Manager) -> Result<Outcome, Error> {
         let mut turn = None;
         while self.draft.attempts < MAX_ATTEMPTS {
-            if self.draft.attempts > 0 && patience == Patience::None {
-                return Ok(Outcome::Contended);
-            }
-            let Some(Live { id, token, record, at }) = self.live.take() else {
+            let Some(live) = self.live.take() else {
                 return Ok(Outcome::Gone);
             };
             if self.draft.attempts > 0 && turn.is_none() {
                 let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
-                turn = Some(manager.queue().turn(&id, limit).await?);
+                turn = Some(manager.queue().turn(&live.id, limit).await?);
             } else if self.draft.attempts > 1 {
                 pause(self.draft.attempts).await;
             }
-            self.draft.attempts += 1;
-            let target = match self.task.plan {
-                Plan::Rotate => Some(Token::random()?),
-                _ => None,
+            let target = self.new_token()?;
+            let attempt = self.attempt(manager, live, target);
+            let store = manager.store();
+            let answer = match &attempt.target {
+                None => {
+                    let answer = store.apply(&attempt.id, &attempt.change);
+                    call(manager, "apply", answer).await.map(Answer::from)
+                }
+                Some(token) => {
+                    let new = token.id();
+                    let answer = store.rotate(&attempt.id, &new, &attempt.change);
+                    call(manager, "rotate", answer).await.map(Answer::from)
+                }
             };
-            let mut change = self.change_of(manager, &record);
-            let remembered = change.remember.unwrap_or(record.remember);
-            // A store that has the last hold of a record need not copy it to change it.
-            let record = (self.task.observed || target.is_some()).then_some(record);
-            let attempt = write_once(manager, &id, &change, target).await;
-            if let Ok(Attempt::Written(receipt)) = attempt {
-                manager.events().lost_update(&id, self.draft.lost_updates);
-                manager.events().evicted(receipt.evicted);
-                let name = target.map_or((id, token), |token| {
-                    manager.events().rotated();
-                    (token.id(), token)
-                });
-                let after = |record: Arc<Record>| changed(&record, &change, receipt);
-                self.done(manager, name, receipt, remembered, || record.map(after));
-                return Ok(Outcome::Done);
-            }
-            self.draft.pending.give_back(std::mem::take(&mut change.edits));
-            match attempt? {
-                Attempt::Conflict(fresh) => {
-                    manager.events().conflict();
-                    if !manager.accepts(&fresh) {
-                        return Ok(Outcome::Gone);
-                    }
-                    let Loaded { record, at } = fresh;
-                    self.draft.lost_updates +=
-                        self.draft.pending.replay(&change.base_fields, &record.fields)?;
-                    *self.live = Some(Live { id, token, record, at });
-                }
-                Attempt::Gone => return Ok(Outcome::Gone),
-                Attempt::Written(_) | Attempt::Taken => {
-                    *self.live = record.map(|record| Live { id, token, record, at });
-                }
-                Attempt::OverLimit => return Err(over_limit(manager)),
+            if let Some(outcome) = self.answered(manager, attempt, answer)? {
+                return Ok(outcome);
             }
         }
         Err(ErrorKind::Conflict.into())
+    }
+
+    /// As [`change`](Self::change), of a store that answers at once; gives up where another writer was
+    /// faster.
+    pub(super) fn change_at_once(&mut self, manager: &Manager) -> Result<Outcome, Error> {
+        if self.draft.attempts > 0 {
+            return Ok(Outcome::Contended);
+        }
+        let Some(live) = self.live.take() else {
+            return Ok(Outcome::Gone);
+        };
+        let target = self.new_token()?;
+        let attempt = self.attempt(manager, live, target);
+        let store = manager.store();
+        let answer = match &attempt.target {
+            None => {
+                let answer = store.apply(&attempt.id, &attempt.change);
+                at_once(manager, "apply", answer).map(Answer::from)
+            }
+            Some(token) => {
+                let new = token.id();
+                let answer = store.rotate(&attempt.id, &new, &attempt.change);
+                at_once(manager, "rotate", answer).map(Answer::from)
+            }
+        };
+        let outcome = self.answered(manager, attempt, answer)?;
+        Ok(outcome.unwrap_or(Outcome::Contended))
+    }
+
+    fn new_token(&self) -> Result<Option<Token>, Error> {
+        match self.task.plan {
+            Plan::Rotate => Ok(Some(Token::random()?)),
+            _ => Ok(None),
+        }
+    }
+
+    fn attempt(&mut self, manager: &Manager, live: Live, target: Option<Token>) -> Attempt {
+        self.draft.attempts += 1;
+        let Live { id, token, record, at } = live;
+        let change = self.change_of(manager, &record);
+        let remembered = change.remember.unwrap_or(record.remember);
+        let record = (self.task.observed || target.is_some()).then_some(record);
+        Attempt { id, token, at, record, change, remembered, target }
+    }
+
+    /// Settles the answer to an attempt; `None` if another is to be made.
+    fn answered(
+        &mut self,
+        manager: &Manager,
+        attempt: Attempt,
+        answer: Result<Answer, Error>,
+    ) -> Result<Option<Outcome>, Error> {
+        let Attempt { id, token, at, record, mut change, remembered, target } = attempt;
+        if let Ok(Answer::Written(receipt)) = answer {
+            manager.events().lost_update(&id, self.draft.lost_updates);
+            manager.events().evicted(receipt.evicted);
+            let name = target.map_or((id, token), |token| {
+                manager.events().rotated();
+                (token.id(), token)
+            });
+            let after = |record: Arc<Record>| changed(&record, &change, receipt);
+            self.done(manager, name, receipt, remembered, || record.map(after));
+            return Ok(Some(Outcome::Done));
+        }
+        self.draft.pending.give_back(std::mem::take(&mut change.edits));
+        match answer? {
+            Answer::Conflict(fresh) => {
+                manager.events().conflict();
+                if !manager.accepts(&fresh) {
+                    return Ok(Some(Outcome::Gone));
+                }
+                let Loaded { record, at } = fresh;
+                self.draft.lost_updates +=
+                    self.draft.pending.replay(&change.base_fields, &record.fields)?;
+                *self.live = Some(Live { id, token, record, at });
+                Ok(None)
+            }
+            Answer::Gone => Ok(Some(Outcome::Gone)),
+            Answer::Written(_) | Answer::Taken => {
+                *self.live = record.map(|record| Live { id, token, record, at });
+                Ok(None)
+            }
+            Answer::OverLimit => Err(over_limit(manager)),
+        }
     }
 
     /// The change to write. It borrows the edits, which are to be given back.
@@ -260,42 +361,54 @@ fn changed(record: &Record, change: &Change, receipt: Receipt) -> Record {
     record
 }
 
-/// Asks the store once to change a record, in place or under the id of a new token.
-async fn write_once(
-    manager: &Manager,
-    id: &SessionId,
-    change: &Change,
-    target: Option<Token>,
-) -> Result<Attempt, Error> {
-    let Some(token) = target else {
-        let applied = call(manager, "apply", manager.store().apply(id, change)).await?;
-        return Ok(match applied {
-            Applied::Applied(receipt) => Attempt::Written(receipt),
-            Applied::Conflict(fresh) => Attempt::Conflict(fresh),
-            Applied::Gone => Attempt::Gone,
-        });
-    };
-    let new = token.id();
-    let rotated = call(manager, "rotate", manager.store().rotate(id, &new, change)).await?;
-    Ok(match rotated {
-        Rotated::Rotated(receipt) => Attempt::Written(receipt),
-        Rotated::Conflict(fresh) => Attempt::Conflict(fresh),
-        Rotated::Gone => Attempt::Gone,
-        Rotated::Taken => Attempt::Taken,
-        Rotated::OverLimit => Attempt::OverLimit,
-    })
+impl From<Applied> for Answer {
+    fn from(applied: Applied) -> Self {
+        match applied {
+            Applied::Applied(receipt) => Self::Written(receipt),
+            Applied::Conflict(fresh) => Self::Conflict(fresh),
+            Applied::Gone => Self::Gone,
+        }
+    }
+}
+
+impl From<Rotated> for Answer {
+    fn from(rotated: Rotated) -> Self {
+        match rotated {
+            Rotated::Rotated(receipt) => Self::Written(receipt),
+            Rotated::Conflict(fresh) => Self::Conflict(fresh),
+            Rotated::Gone => Self::Gone,
+            Rotated::Taken => Self::Taken,
+            Rotated::OverLimit => Self::OverLimit,
+        }
+    }
 }
 
 /// Awaits a call of the store within its deadline.
-async fn call<T>(
+pub(super) async fn call<T>(
     manager: &Manager,
     name: &'static str,
     answer: StoreFuture<'_, T>,
 ) -> Result<T, Error> {
-    within(manager.settings().store_timeout, answer)
-        .await
-        .inspect_err(|error: &StoreError| manager.events().outage(name, error))
-        .map_err(Error::from)
+    let answer = within(manager.settings().store_timeout, answer).await;
+    answer.map_err(|error| outage(manager, name, error))
+}
+
+/// Takes the answer of a store that answers at once.
+fn at_once<T>(
+    manager: &Manager,
+    name: &'static str,
+    answer: StoreFuture<'_, T>,
+) -> Result<T, Error> {
+    match answer.into_ready() {
+        Ok(answer) => answer.map_err(|error| outage(manager, name, error)),
+        // It promised to answer. What became of the call is unknown.
+        Err(_) => Err(ErrorKind::TimedOut.into()),
+    }
+}
+
+fn outage(manager: &Manager, name: &'static str, error: StoreError) -> Error {
+    manager.events().outage(name, &error);
+    error.into()
 }
 
 fn over_limit(manager: &Manager) -> Error {

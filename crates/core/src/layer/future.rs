@@ -53,8 +53,10 @@ where
                 return Poll::Ready(Ok(response));
             }
             discard(this.exchange, &response);
-            match commit_response(this.exchange) {
+            let mut head = Head::default();
+            match commit_response(this.exchange, &mut head) {
                 Begun::Ended(outcome) => {
+                    let outcome = outcome.as_ref().map(|()| &head);
                     finish(&mut response, this.exchange, outcome, *this.is_grpc);
                     return Poll::Ready(Ok(response));
                 }
@@ -71,7 +73,7 @@ where
         let Some(mut response) = response.take() else {
             return Poll::Pending;
         };
-        finish(&mut response, this.exchange, outcome, *this.is_grpc);
+        finish(&mut response, this.exchange, outcome.as_ref(), *this.is_grpc);
         Poll::Ready(Ok(response))
     }
 }
@@ -89,11 +91,11 @@ fn discard<Body>(exchange: &Exchange, response: &Response<Body>) {
 fn finish<Body: Default>(
     response: &mut Response<Body>,
     exchange: &Exchange,
-    outcome: Result<Head, Error>,
+    outcome: Result<&Head, &Error>,
     is_grpc: bool,
 ) {
     let manager = exchange.manager();
-    let head = match &outcome {
+    let head = match outcome {
         Ok(head) => Some(head),
         Err(error) => {
             *response = response::failure(error, is_grpc);

@@ -88,11 +88,10 @@ impl Session {
     /// [`Session::reload`] begins anew. After every other error the changes are kept for another
     /// attempt.
     pub async fn save(&self) -> Result<(), Error> {
-        let outcome = match commit_now(&self.exchange) {
+        match commit_now(&self.exchange) {
             Begun::Ended(outcome) => outcome,
-            Begun::Running(commit) => commit.await,
-        };
-        outcome.map(|_| ())
+            Begun::Running(commit) => commit.await.map(|_| ()),
+        }
     }
 
     /// Updates a field and commits it now, with all that was written so far. Gives the value that

@@ -176,15 +176,12 @@ impl State {
         })
     }
 
-    /// Takes what the head must say. From here on the handles of this request have no say in it.
-    pub(crate) fn head(&mut self) -> Head {
-        self.phase = Phase::HeadSent;
-        self.last_head()
-    }
-
-    /// As [`head`](Self::head), of a request that has no handles any more.
-    pub(crate) fn last_head(&mut self) -> Head {
-        Head { message: self.message.take().map(|message| *message), transport: self.transport }
+    /// Adds to what the head says what it must say of earlier commits.
+    pub(crate) fn tell(&mut self, head: &mut Head) {
+        head.transport = self.transport;
+        if head.message.is_none() {
+            head.message = self.message.take().map(|message| *message);
+        }
     }
 
     /// Whether the session lives by the 'remember me' lifetime.
