@@ -54,8 +54,10 @@ impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(millis))
+        // Not by `as_millis`, which computes in 128 bits.
+        let millis = duration.as_secs().saturating_mul(1_000);
+        let millis = millis.saturating_add(duration.subsec_millis().into());
+        Self(self.0.saturating_add(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
 }
 

@@ -1,9 +1,7 @@
 //! From the headers of a request to its session: [`find`].
 
-use http::HeaderValue;
-
 use crate::{
-    Error, Loaded, StoreErrorKind, Token,
+    Error, Loaded, SessionId, StoreError, StoreErrorKind, Token,
     layer::Manager,
     session::{Live, Presented},
     store::within,
@@ -32,36 +30,76 @@ enum Sent {
 /// A token that the store does not know is never adopted. Of several tokens by one transport one
 /// counts only if it alone leads to a live session, so that the order of cookies decides nothing.
 pub(crate) async fn find(manager: &Manager, presented: &Presented) -> Result<Found, Error> {
-    let found = match sent(manager, presented) {
-        Sent::Nothing => return Ok(Found::default()),
-        Sent::One(transport, token) => Found { live: open(manager, token).await?, transport },
+    match Sent::by(manager, presented) {
+        Sent::Nothing => Ok(Found::default()),
+        Sent::One(transport, token) => {
+            let live = open(manager, token).await;
+            live.map(|live| found(manager, live, transport))
+        }
         // In a box, so that requests with one token do not carry its size.
-        Sent::Several(tokens) => Box::pin(find_among(manager, tokens)).await?,
-    };
-    if found.live.is_none() {
-        manager.events().unknown_token();
+        Sent::Several(tokens) => Box::pin(find_among(manager, tokens)).await,
     }
-    Ok(found)
 }
 
-fn sent(manager: &Manager, presented: &Presented) -> Sent {
-    let mut sent = Sent::Nothing;
-    for (number, transport) in manager.settings().transports.iter().enumerate() {
-        let candidates = transport.find(lines_of(presented, number));
-        sent = match (sent, &*candidates) {
-            (sent, []) => sent,
-            (Sent::Nothing, [token]) => Sent::One(number, *token),
-            (Sent::Nothing, _) => Sent::Several(vec![(number, candidates)]),
-            (Sent::One(first, token), _) => {
-                Sent::Several(vec![(first, Candidates::from_slice(&[token])), (number, candidates)])
-            }
-            (Sent::Several(mut tokens), _) => {
-                tokens.push((number, candidates));
-                Sent::Several(tokens)
-            }
-        };
+/// As [`find`], where the store answers at once and the client sent one token at most.
+pub(crate) fn find_at_once(
+    manager: &Manager,
+    presented: &Presented,
+) -> Option<Result<Found, Error>> {
+    if !manager.answers_at_once() {
+        return None;
     }
-    sent
+    match Sent::by(manager, presented) {
+        Sent::Nothing => Some(Ok(Found::default())),
+        Sent::One(transport, token) => {
+            let id = token.id();
+            let answer = manager.store().load(&id).into_ready().ok()?;
+            let live = opened(manager, id, token, answer);
+            Some(live.map(|live| found(manager, live, transport)))
+        }
+        Sent::Several(_) => None,
+    }
+}
+
+#[inline]
+fn found(manager: &Manager, live: Option<Live>, transport: usize) -> Found {
+    if live.is_none() {
+        manager.events().unknown_token();
+    }
+    Found { live, transport }
+}
+
+impl Sent {
+    fn by(manager: &Manager, presented: &Presented) -> Self {
+        let mut sent = Self::Nothing;
+        // They are in the order of their transports.
+        for (number, line) in presented {
+            let number = usize::from(*number);
+            if let Some(transport) = manager.settings().transports.get(number) {
+                transport.find(line, |token| sent.add(number, token));
+            }
+        }
+        sent
+    }
+
+    fn add(&mut self, number: usize, token: Token) {
+        match self {
+            Self::Nothing => *self = Self::One(number, token),
+            Self::One(first, other) => {
+                let mut tokens = vec![(*first, Candidates::of(*other))];
+                add(&mut tokens, number, token);
+                *self = Self::Several(tokens);
+            }
+            Self::Several(tokens) => add(tokens, number, token),
+        }
+    }
+}
+
+fn add(tokens: &mut Vec<(usize, Candidates)>, number: usize, token: Token) {
+    match tokens.last_mut() {
+        Some((last, candidates)) if *last == number => candidates.add(token),
+        _ => tokens.push((number, Candidates::of(token))),
+    }
 }
 
 /// The one live session of the first transport that has one.
@@ -69,23 +107,16 @@ async fn find_among(manager: &Manager, tokens: Vec<(usize, Candidates)>) -> Resu
     let first = tokens.first().map_or(0, |(transport, _)| *transport);
     for (transport, candidates) in tokens {
         if let Some(live) = only_live(manager, &candidates).await? {
-            return Ok(Found { live: Some(live), transport });
+            return Ok(found(manager, Some(live), transport));
         }
     }
-    Ok(Found { live: None, transport: first })
-}
-
-fn lines_of(presented: &Presented, number: usize) -> impl Iterator<Item = &HeaderValue> {
-    presented
-        .iter()
-        .filter(move |(transport, _)| usize::from(*transport) == number)
-        .map(|(_, line)| line)
+    Ok(found(manager, None, first))
 }
 
 /// The one live session among the candidates.
 async fn only_live(manager: &Manager, candidates: &Candidates) -> Result<Option<Live>, Error> {
     let mut only = None;
-    for token in candidates {
+    for token in candidates.iter() {
         let Some(live) = open(manager, *token).await? else {
             continue;
         };
@@ -100,7 +131,19 @@ async fn only_live(manager: &Manager, candidates: &Candidates) -> Result<Option<
 /// Loads the session that a token opens.
 pub(crate) async fn open(manager: &Manager, token: Token) -> Result<Option<Live>, Error> {
     let id = token.id();
-    let loaded = match within(manager.settings().store_timeout, manager.store().load(&id)).await {
+    let answer = within(manager.settings().store_timeout, manager.store().load(&id)).await;
+    opened(manager, id, token, answer)
+}
+
+/// What the store's answer says of a session.
+#[inline]
+fn opened(
+    manager: &Manager,
+    id: SessionId,
+    token: Token,
+    answer: Result<Option<Loaded>, StoreError>,
+) -> Result<Option<Live>, Error> {
+    let loaded = match answer {
         Ok(loaded) => loaded,
         // One damaged record is not an outage: its user begins anew under another id, and it stays
         // for whoever repairs the store.

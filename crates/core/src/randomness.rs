@@ -1,9 +1,8 @@
 //! Random bytes of the operating system, fetched in bulk: [`draw`].
 
-use std::{
-    cell::RefCell,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, time::Duration};
+
+use crate::{Clock, SystemClock, Timestamp};
 
 /// The random bytes of one token.
 pub(crate) const RANDOM_BYTES: usize = 24;
@@ -24,14 +23,14 @@ thread_local! {
 struct Pool {
     bytes: [[u8; RANDOM_BYTES]; DRAWS],
     left: usize,
-    fetched: Instant,
+    fetched: Timestamp,
 }
 
 /// Draws the random bytes of one token.
 pub(crate) fn draw() -> Result<[u8; RANDOM_BYTES], getrandom::Error> {
     POOL.with_borrow_mut(|slot| {
         let pool = match slot {
-            Some(pool) if pool.left > 0 && pool.fetched.elapsed() < LIFE => pool,
+            Some(pool) if pool.left > 0 && pool.is_fresh() => pool,
             _ => slot.insert(Pool::fetch()?),
         };
         pool.left -= 1;
@@ -43,7 +42,14 @@ impl Pool {
     fn fetch() -> Result<Self, getrandom::Error> {
         let mut bytes = [[0; RANDOM_BYTES]; DRAWS];
         getrandom::fill(bytes.as_flattened_mut())?;
-        Ok(Self { bytes, left: DRAWS, fetched: Instant::now() })
+        Ok(Self { bytes, left: DRAWS, fetched: SystemClock.now() })
+    }
+
+    /// By the clock of the day, which goes on while a machine sleeps in a snapshot; one that was set
+    /// back is not believed.
+    fn is_fresh(&self) -> bool {
+        let now = SystemClock.now();
+        self.fetched <= now && now < self.fetched + LIFE
     }
 }
 
@@ -76,14 +82,16 @@ mod tests {
     #[test]
     fn old_bytes_are_thrown_away() {
         draw().unwrap();
-        let Some(long_ago) = Instant::now().checked_sub(LIFE) else {
-            return;
-        };
-        POOL.with_borrow_mut(|pool| {
-            let pool = pool.as_mut().unwrap();
-            pool.fetched = long_ago;
-            pool.bytes = [[7; RANDOM_BYTES]; DRAWS];
-        });
-        assert_ne!(draw().unwrap(), [7; RANDOM_BYTES]);
+        let now = SystemClock.now();
+        let long_ago = Timestamp::from_millis(now.as_millis() - LIFE.as_millis() as i64);
+        let yet_to_come = now + Duration::from_secs(60);
+        for fetched in [long_ago, yet_to_come] {
+            POOL.with_borrow_mut(|pool| {
+                let pool = pool.as_mut().unwrap();
+                pool.fetched = fetched;
+                pool.bytes = [[7; RANDOM_BYTES]; DRAWS];
+            });
+            assert_ne!(draw().unwrap(), [7; RANDOM_BYTES]);
+        }
     }
 }

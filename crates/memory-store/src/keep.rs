@@ -193,7 +193,11 @@ impl Keep {
 
     /// What a record costs; refuses one that would not fit if it were alone.
     pub(crate) fn check_size(&self, record: &Record) -> Result<i64, StoreError> {
-        let bytes = cost(record);
+        self.check_bytes(cost(record))
+    }
+
+    /// As [`check_size`](Self::check_size), of what a record costs.
+    pub(crate) fn check_bytes(&self, bytes: i64) -> Result<i64, StoreError> {
         if u64::try_from(bytes).is_ok_and(|bytes| bytes <= self.max_bytes) {
             return Ok(bytes);
         }

@@ -19,11 +19,17 @@ pub(crate) struct Place(u64);
 
 impl Place {
     pub(crate) fn of(id: &SessionId) -> Self {
-        // An odd multiplier from the golden ratio: ids that are no digests, as in tests, spread too.
-        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        // Odd multipliers, one for each word so that none waits for another: ids that are no digests,
+        // as in tests, spread too. From the digits of the golden ratio and of pi.
+        const SPREAD: [u64; 4] = [
+            0x9E37_79B9_7F4A_7C15,
+            0x243F_6A88_85A3_08D3,
+            0x1319_8A2E_0370_7345,
+            0xA409_3822_299F_31D1,
+        ];
         let (words, _) = id.as_bytes().as_chunks::<8>();
-        let mixed = words.iter().fold(0_u64, |mixed, word| {
-            (mixed.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(SPREAD)
+        let mixed = words.iter().zip(SPREAD).fold(0_u64, |mixed, (word, spread)| {
+            mixed.wrapping_add(u64::from_le_bytes(*word).wrapping_mul(spread))
         });
         Self::new(usize::from(id.as_bytes()[0]), mixed >> (64 - TAG_BITS))
     }

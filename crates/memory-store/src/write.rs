@@ -12,15 +12,18 @@ use crate::{
     keep::{Keep, Seen},
     place::Place,
     shard::{Inserted, Node},
-    users::Desk,
+    users::{Desk, UserKey},
 };
 
-/// A record and what it replaced.
+/// What is to be settled after a record was replaced.
 struct Written {
-    old: Arc<Record>,
-    new: Arc<Record>,
-    new_cost: i64,
-    at: Timestamp,
+    receipt: Receipt,
+    /// By how many bytes the session grew.
+    growth: i64,
+    /// The deadline, if it is sooner than the one before.
+    sooner: Option<Timestamp>,
+    /// Whose session it is no more.
+    left: Option<UserKey>,
 }
 
 /// What became of a change.
@@ -138,10 +141,10 @@ impl Keep {
 
     pub(crate) fn apply(&self, id: &SessionId, change: &Change) -> Result<Applied, StoreError> {
         let Some(user) = &change.user else {
-            return Ok(match self.rewrite(id, |record, now| applied(change, record, now))? {
+            return Ok(match self.rewrite(id, |record, at| self.edit(record, change, at))? {
                 Outcome::Written(written) => {
                     self.settle(Place::of(id), &written);
-                    Applied::Applied(Receipt::of(&written.new, written.at))
+                    Applied::Applied(written.receipt)
                 }
                 Outcome::Refused(present) => Applied::Conflict(present),
                 Outcome::Gone => Applied::Gone,
@@ -154,15 +157,19 @@ impl Keep {
             };
             let layer = &record.layer;
             let mut desk = self.users.desk(self.users.key(layer, user));
-            let outcome = self.rewrite(id, |record, now| {
-                applied(change, record, now).filter(|_| record.layer == *layer)
+            let outcome = self.rewrite(id, |record, at| {
+                if !change.fits(record.version) || record.layer != *layer {
+                    return Ok(None);
+                }
+                let changed = change.applied_to(record, at);
+                self.replace(record, changed, at).map(Some)
             })?;
             match outcome {
                 Outcome::Written(written) => {
                     desk.add(place);
                     drop(desk);
                     self.settle(place, &written);
-                    return Ok(Applied::Applied(Receipt::of(&written.new, written.at)));
+                    return Ok(Applied::Applied(written.receipt));
                 }
                 // The id was made anew by another layer meanwhile: its users have other desks.
                 Outcome::Refused(present) if present.record.layer != *layer => {}
@@ -173,21 +180,24 @@ impl Keep {
     }
 
     pub(crate) fn touch(&self, id: &SessionId, touch: Touch) -> Result<Touched, StoreError> {
-        let touched = |record: &Record, now| Some(record.touched(touch.lifetime, now));
-        Ok(match self.rewrite(id, touched)? {
+        let outcome = self.rewrite(id, |record, at| {
+            let touched = record.touched(touch.lifetime, at);
+            self.replace(record, touched, at).map(Some)
+        })?;
+        Ok(match outcome {
             Outcome::Written(written) => {
                 self.settle(Place::of(id), &written);
-                Touched::Touched(Receipt::of(&written.new, written.at))
+                Touched::Touched(written.receipt)
             }
             Outcome::Refused(_) | Outcome::Gone => Touched::Gone,
         })
     }
 
-    /// Replaces a live record by `next` of it, in one locked step, unless that is `None`.
+    /// Changes a live record by `change`, in one locked step, unless that gives `None`.
     fn rewrite(
         &self,
         id: &SessionId,
-        next: impl Fn(&Record, Timestamp) -> Option<Record>,
+        change: impl Fn(&mut Arc<Record>, Timestamp) -> Result<Option<Written>, StoreError>,
     ) -> Result<Outcome, StoreError> {
         let place = Place::of(id);
         let step = |node: &mut Node| {
@@ -202,15 +212,12 @@ impl Keep {
             if node.record.is_expired(at) {
                 return Ok(Seen::Missing);
             }
-            let Some(new) = next(&node.record, at) else {
+            let Some(written) = change(&mut node.record, at)? else {
                 let record = Arc::clone(&node.record);
                 return Ok(Seen::Live(Outcome::Refused(Loaded { record, at })));
             };
-            let new_cost = self.check_size(&new)?;
-            let new = Arc::new(new);
-            let old = std::mem::replace(&mut node.record, Arc::clone(&new));
             node.used.store(self.recency.write(), Relaxed);
-            Ok(Seen::Live(Outcome::Written(Written { old, new, new_cost, at })))
+            Ok(Seen::Live(Outcome::Written(written)))
         };
         loop {
             match self.shard(place).write(place, step).transpose()? {
@@ -221,30 +228,63 @@ impl Keep {
         }
     }
 
+    /// Applies a change that sets no user; `None` if it does not fit.
+    fn edit(
+        &self,
+        record: &mut Arc<Record>,
+        change: &Change,
+        at: Timestamp,
+    ) -> Result<Option<Written>, StoreError> {
+        if !change.fits(record.version) {
+            return Ok(None);
+        }
+        // Nobody reads it at this moment, nearly always, so that no other needs to be made.
+        let Some(own) = Arc::get_mut(record) else {
+            let changed = change.applied_to(record, at);
+            return self.replace(record, changed, at).map(Some);
+        };
+        let before = (cost(own), own.expires_at);
+        let fields = change.edited(&own.fields);
+        let growth = fields.bytes() as i64 - own.fields.bytes() as i64;
+        self.check_bytes(before.0 + growth)?;
+        change.apply_facts(own, at);
+        own.fields = fields;
+        let sooner = (own.expires_at < before.1).then_some(own.expires_at);
+        Ok(Some(Written { receipt: Receipt::of(own, at), growth, sooner, left: None }))
+    }
+
+    /// Puts one record in the place of another; refuses one that is too large.
+    fn replace(
+        &self,
+        record: &mut Arc<Record>,
+        new: Record,
+        at: Timestamp,
+    ) -> Result<Written, StoreError> {
+        let growth = self.check_size(&new)? - cost(record);
+        let written = Written {
+            receipt: Receipt::of(&new, at),
+            growth,
+            sooner: (new.expires_at < record.expires_at).then_some(new.expires_at),
+            left: if record.user == new.user { None } else { self.users.key_of(record) },
+        };
+        *record = Arc::new(new);
+        Ok(written)
+    }
+
     /// Settles the counts, the index, the queue and the bounds after a record was replaced. Hold no
     /// desk.
     fn settle(&self, place: Place, written: &Written) {
-        let Written { old, new, .. } = written;
-        if old.user != new.user
-            && let Some(key) = self.users.key_of(old)
-        {
+        if let Some(key) = written.left {
             self.unlink(key, place);
         }
-        if new.expires_at < old.expires_at {
-            self.queue(new.expires_at, place);
+        if let Some(deadline) = written.sooner {
+            self.queue(deadline, place);
         }
-        // A touch shares the fields of what it touched.
-        if old.version != new.version {
-            let growth = written.new_cost - cost(old);
-            self.figures.add(0, growth);
-            if growth > 0 {
+        if written.growth != 0 {
+            self.figures.add(0, written.growth);
+            if written.growth > 0 {
                 self.keep_bounds(place);
             }
         }
     }
-}
-
-fn applied(change: &Change, record: &Record, now: Timestamp) -> Option<Record> {
-    let fits = change.fits(record.version);
-    fits.then(|| change.applied_to(record, now))
 }

@@ -7,6 +7,6 @@ mod queue;
 mod write;
 
 pub(crate) use detach::Commit;
-pub(crate) use execute::{Begun, Moment, commit};
+pub(crate) use execute::{Begun, commit_now, commit_response};
 pub(crate) use plan::{Facts, Plan, plan};
 pub(crate) use queue::Queue;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Plan, queue::pause};
 use crate::{
     Applied, Change, Client, Created, Error, ErrorKind, Fields, Loaded, NewRecord, Receipt, Record,
-    Rotated, SessionId, StoreError, StoreFuture, Token, Touch, Touched, UserId,
+    Rotated, SessionId, StoreError, StoreFuture, Timestamp, Token, Touch, Touched,
     layer::Manager,
-    session::{Live, Pending, State},
+    session::{Draft, Live},
     store::within,
     transport::Message,
 };
@@ -22,56 +22,55 @@ const TURN_IN_TIMEOUTS: u32 = 6;
 /// would be often.
 const MAX_TOKENS: usize = 3;
 
-/// What one commit writes.
-#[derive(Debug)]
-pub(super) struct Work {
+/// What one commit is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task {
     pub(super) plan: Plan,
     /// Whether anyone may go on with the session after the commit.
     pub(super) observed: bool,
     pub(super) touch_due: bool,
-    pub(super) live: Option<Live>,
-    pub(super) doomed: Option<Box<SessionId>>,
-    pub(super) pending: Pending,
-    pub(super) sign_in: Option<UserId>,
-    pub(super) remember: Option<bool>,
-    pub(super) rotate: bool,
+    /// How many sessions the request had destroyed when the commit began.
     pub(super) destroyed: u32,
-    /// How often the change was tried against other writers.
-    pub(super) attempts: u32,
-    /// How many values that this request had read, and others changed, it overwrites.
-    pub(super) lost_updates: usize,
 }
 
-/// What to do where other writers were faster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// Give up, as [`Outcome::Contended`], so as not to wait.
-    None,
-    /// Queue with them.
-    Queue,
+/// One commit: what it is to do, to which session, and what it writes.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    pub(super) task: Task,
+    /// The session; after the commit as it is then, if anyone may go on with it.
+    pub(super) live: &'a mut Option<Live>,
+    pub(super) draft: &'a mut Draft,
+    /// What the client is to be told.
+    pub(super) message: &'a mut Option<Message>,
 }
 
 /// How a call that writes ended.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    Done(Done),
+    Done,
     /// The session had ended; nothing was written.
     Gone,
     /// Others were faster; nothing was written yet.
     Contended,
 }
 
-/// What was written.
-#[derive(Debug)]
-pub(super) struct Done {
-    /// The session as it is now, if anyone may go on with it.
-    pub(super) live: Option<Live>,
-    /// What the client is to be told.
-    pub(super) message: Option<Message>,
+/// One attempt to change a record.
+struct Attempt {
+    id: SessionId,
+    token: Token,
+    at: Timestamp,
+    /// The record, unless nobody asks for it any more: a store that has the last hold of it need not
+    /// copy it to change it.
+    record: Option<Arc<Record>>,
+    /// What is written; it has the edits of the draft.
+    change: Change,
+    remembered: bool,
+    /// The new token, if there is to be one.
+    target: Option<Token>,
 }
 
-/// How one attempt to change a record ended.
-enum Attempt {
+/// How an attempt to change a record ended.
+enum Answer {
     Written(Receipt),
     Conflict(Loaded),
     Gone,
@@ -79,60 +78,28 @@ enum Attempt {
     OverLimit,
 }
 
-impl Work {
-    /// Takes out of a state what is to be written. What handlers write meanwhile is for the next
-    /// commit.
-    pub(super) fn taken_from(
-        state: &mut State,
-        plan: Plan,
-        touch_due: bool,
-        observed: bool,
-    ) -> Self {
-        Self {
-            plan,
-            observed,
-            touch_due,
-            // Nobody asks for it any more if nobody observes.
-            live: if observed { state.live.clone() } else { state.live.take() },
-            doomed: state.doomed.take(),
-            pending: state.pending.take(),
-            sign_in: state.sign_in.take(),
-            remember: state.remember.take(),
-            rotate: std::mem::take(&mut state.rotate),
-            destroyed: state.destroyed,
-            attempts: 0,
-            lost_updates: 0,
-        }
-    }
-
+impl Task {
     /// Whether the handler changed anything.
-    pub(super) fn has_changes(&self) -> bool {
+    pub(super) fn has_changes(self) -> bool {
         self.plan != Plan::Touch && self.plan != Plan::Destroy
     }
+}
 
+impl Work<'_> {
     /// Computes anew what was computed from another record than the one that it is written to.
     pub(super) fn freshen(&mut self) -> Result<(), Error> {
-        let none = Fields::default();
-        let fields = self.live.as_ref().map(|live| &live.record.fields);
-        self.pending.freshen(fields.unwrap_or(&none))
-    }
-
-    /// Gives back what could not be written, to be tried again: if the handler destroyed the session
-    /// meanwhile, only that a session before it is to be removed.
-    pub(super) fn put_back(&mut self, state: &mut State) {
-        state.doomed = state.doomed.take().or(self.doomed.take());
-        if state.destroyed != self.destroyed {
-            return;
+        if !self.draft.pending.is_outdated() {
+            return Ok(());
         }
-        state.pending.put_back(self.pending.take());
-        state.sign_in = state.sign_in.take().or(self.sign_in.take());
-        state.remember = state.remember.or(self.remember);
-        state.rotate |= self.rotate;
+        match &*self.live {
+            Some(live) => self.draft.pending.freshen(&live.record.fields),
+            None => self.draft.pending.freshen(&Fields::default()),
+        }
     }
 
     /// Moves the idle deadline.
     pub(super) async fn touch(&mut self, manager: &Manager) -> Result<Outcome, Error> {
-        let Some(live) = &self.live else {
+        let Some(live) = self.live.take() else {
             return Ok(Outcome::Gone);
         };
         let lifetime = manager.settings().lifetime(live.record.remember);
@@ -140,10 +107,10 @@ impl Work {
         match call(manager, "touch", manager.store().touch(&live.id, touch)).await? {
             Touched::Gone => Ok(Outcome::Gone),
             Touched::Touched(receipt) => {
-                let record = || live.record.touched(lifetime, receipt.at);
+                let record = || Some(live.record.touched(lifetime, receipt.at));
                 let remembered = live.record.remember;
-                let name = (live.id, live.token);
-                Ok(self.done(manager, name, receipt, remembered, false, record))
+                self.done(manager, (live.id, live.token), receipt, remembered, record);
+                Ok(Outcome::Done)
             }
         }
     }
@@ -154,187 +121,294 @@ impl Work {
         manager: &Manager,
         client: Option<&Client>,
     ) -> Result<Outcome, Error> {
-        manager.admit(client)?;
-        let remember = self.remember.unwrap_or_default();
-        let mut new = NewRecord::new(manager.name().clone(), manager.settings().lifetime(remember));
-        new.fields = Fields::default().with(self.pending.edits());
-        new.user.clone_from(&self.sign_in);
-        new.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
-        new.client = client.cloned();
-        new.remember = remember;
+        let new = self.new_record(manager, client)?;
         for _ in 0..MAX_TOKENS {
             let token = Token::random()?;
             let id = token.id();
-            match call(manager, "create", manager.store().create(&id, &new)).await? {
-                Created::Created(receipt) => {
-                    manager.events().created();
-                    manager.events().evicted(receipt.evicted);
-                    let record = || new.at(receipt.at);
-                    return Ok(self.done(manager, (id, token), receipt, remember, true, record));
-                }
-                Created::Taken => {}
-                Created::OverLimit => return Err(over_limit(manager)),
+            let created = call(manager, "create", manager.store().create(&id, &new)).await?;
+            if let Some(outcome) = self.created(manager, &new, (id, token), created)? {
+                return Ok(outcome);
             }
         }
         Err(ErrorKind::Randomness.into())
     }
 
-    /// Applies the change, under a new token if the plan is to rotate, and again on the newer record
-    /// where others were faster.
-    pub(super) async fn change(
+    /// As [`create`](Self::create), of a store that answers at once.
+    pub(super) fn create_at_once(
         &mut self,
         manager: &Manager,
-        patience: Patience,
+        client: Option<&Client>,
     ) -> Result<Outcome, Error> {
-        let mut turn = None;
-        while self.attempts < MAX_ATTEMPTS {
-            if self.attempts > 0 && patience == Patience::None {
-                return Ok(Outcome::Contended);
+        let new = self.new_record(manager, client)?;
+        for _ in 0..MAX_TOKENS {
+            let token = Token::random()?;
+            let id = token.id();
+            let created = at_once(manager, "create", manager.store().create(&id, &new))?;
+            if let Some(outcome) = self.created(manager, &new, (id, token), created)? {
+                return Ok(outcome);
             }
+        }
+        Err(ErrorKind::Randomness.into())
+    }
+
+    fn new_record(
+        &mut self,
+        manager: &Manager,
+        client: Option<&Client>,
+    ) -> Result<NewRecord, Error> {
+        manager.admit(client)?;
+        let remember = self.draft.remember.unwrap_or_default();
+        let limit = manager.settings().limits.user_sessions;
+        Ok(NewRecord {
+            layer: manager.name().clone(),
+            lifetime: manager.settings().lifetime(remember),
+            user: self.draft.sign_in.clone(),
+            user_limit: self.draft.sign_in.as_ref().and(limit),
+            client: client.cloned(),
+            remember,
+            fields: Fields::of(self.draft.pending.edits()),
+        })
+    }
+
+    /// Settles the answer to a creation; `None` if another token is to be tried.
+    fn created(
+        &mut self,
+        manager: &Manager,
+        new: &NewRecord,
+        name: (SessionId, Token),
+        created: Created,
+    ) -> Result<Option<Outcome>, Error> {
+        match created {
+            Created::Created(receipt) => {
+                manager.events().created();
+                manager.events().evicted(receipt.evicted);
+                let record = || Some(new.at(receipt.at));
+                self.done(manager, name, receipt, new.remember, record);
+                Ok(Some(Outcome::Done))
+            }
+            Created::Taken => Ok(None),
+            Created::OverLimit => Err(over_limit(manager)),
+        }
+    }
+
+    /// Applies the change, under a new token if the plan is to rotate, and again on the newer record
+    /// where others were faster, in turn with them.
+    pub(super) async fn change(&mut self, manager: &Manager) -> Result<Outcome, Error> {
+        let mut turn = None;
+        while self.draft.attempts < MAX_ATTEMPTS {
             let Some(live) = self.live.take() else {
                 return Ok(Outcome::Gone);
             };
-            if self.attempts > 0 && turn.is_none() {
+            if self.draft.attempts > 0 && turn.is_none() {
                 let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
                 turn = Some(manager.queue().turn(&live.id, limit).await?);
-            } else if self.attempts > 1 {
-                pause(self.attempts).await;
+            } else if self.draft.attempts > 1 {
+                pause(self.draft.attempts).await;
             }
-            self.attempts += 1;
-            let target = match self.plan {
-                Plan::Rotate => Some(Token::random()?),
-                _ => None,
-            };
-            let mut change = self.change_of(manager, &live.record);
-            let attempt = write_once(manager, &live.id, &change, target).await;
-            if let Ok(Attempt::Written(receipt)) = attempt {
-                return Ok(self.changed(manager, live, &change, receipt, target));
-            }
-            self.pending.give_back(std::mem::take(&mut change.edits));
-            match attempt? {
-                Attempt::Conflict(fresh) => {
-                    manager.events().conflict();
-                    if !manager.accepts(&fresh) {
-                        return Ok(Outcome::Gone);
-                    }
-                    self.lost_updates +=
-                        self.pending.replay(&live.record.fields, &fresh.record.fields)?;
-                    self.live = Some(Live { record: fresh.record, at: fresh.at, ..live });
+            let target = self.new_token()?;
+            let attempt = self.attempt(manager, live, target);
+            let store = manager.store();
+            let answer = match &attempt.target {
+                None => {
+                    let answer = store.apply(&attempt.id, &attempt.change);
+                    call(manager, "apply", answer).await.map(Answer::from)
                 }
-                Attempt::Gone => return Ok(Outcome::Gone),
-                Attempt::Written(_) | Attempt::Taken => self.live = Some(live),
-                Attempt::OverLimit => return Err(over_limit(manager)),
+                Some(token) => {
+                    let new = token.id();
+                    let answer = store.rotate(&attempt.id, &new, &attempt.change);
+                    call(manager, "rotate", answer).await.map(Answer::from)
+                }
+            };
+            if let Some(outcome) = self.answered(manager, attempt, answer)? {
+                return Ok(outcome);
             }
         }
         Err(ErrorKind::Conflict.into())
     }
 
-    /// What the session is after `change` of it.
-    fn changed(
-        &self,
-        manager: &Manager,
-        live: Live,
-        change: &Change,
-        receipt: Receipt,
-        target: Option<Token>,
-    ) -> Outcome {
-        manager.events().lost_update(&live.id, self.lost_updates);
-        manager.events().evicted(receipt.evicted);
-        if target.is_some() {
-            manager.events().rotated();
+    /// As [`change`](Self::change), of a store that answers at once; gives up where another writer was
+    /// faster.
+    pub(super) fn change_at_once(&mut self, manager: &Manager) -> Result<Outcome, Error> {
+        if self.draft.attempts > 0 {
+            return Ok(Outcome::Contended);
         }
-        let record = || {
-            let mut record = change.applied_to(&live.record, receipt.at);
-            if receipt.version != record.version {
-                // The store merged it with changes that are not known here, so the next one that
-                // depends on what was read must meet a conflict.
-                record.version = change.base_version;
-            }
-            record
+        let Some(live) = self.live.take() else {
+            return Ok(Outcome::Gone);
         };
-        let remembered = self.remember.unwrap_or(live.record.remember);
-        let name = target.map_or((live.id, live.token), |token| (token.id(), token));
-        self.done(manager, name, receipt, remembered, target.is_some(), record)
+        let target = self.new_token()?;
+        let attempt = self.attempt(manager, live, target);
+        let store = manager.store();
+        let answer = match &attempt.target {
+            None => {
+                let answer = store.apply(&attempt.id, &attempt.change);
+                at_once(manager, "apply", answer).map(Answer::from)
+            }
+            Some(token) => {
+                let new = token.id();
+                let answer = store.rotate(&attempt.id, &new, &attempt.change);
+                at_once(manager, "rotate", answer).map(Answer::from)
+            }
+        };
+        let outcome = self.answered(manager, attempt, answer)?;
+        Ok(outcome.unwrap_or(Outcome::Contended))
+    }
+
+    fn new_token(&self) -> Result<Option<Token>, Error> {
+        match self.task.plan {
+            Plan::Rotate => Ok(Some(Token::random()?)),
+            _ => Ok(None),
+        }
+    }
+
+    fn attempt(&mut self, manager: &Manager, live: Live, target: Option<Token>) -> Attempt {
+        self.draft.attempts += 1;
+        let Live { id, token, record, at } = live;
+        let change = self.change_of(manager, &record);
+        let remembered = change.remember.unwrap_or(record.remember);
+        let record = (self.task.observed || target.is_some()).then_some(record);
+        Attempt { id, token, at, record, change, remembered, target }
+    }
+
+    /// Settles the answer to an attempt; `None` if another is to be made.
+    fn answered(
+        &mut self,
+        manager: &Manager,
+        attempt: Attempt,
+        answer: Result<Answer, Error>,
+    ) -> Result<Option<Outcome>, Error> {
+        let Attempt { id, token, at, record, mut change, remembered, target } = attempt;
+        if let Ok(Answer::Written(receipt)) = answer {
+            manager.events().lost_update(&id, self.draft.lost_updates);
+            manager.events().evicted(receipt.evicted);
+            let name = target.map_or((id, token), |token| {
+                manager.events().rotated();
+                (token.id(), token)
+            });
+            let after = |record: Arc<Record>| changed(&record, &change, receipt);
+            self.done(manager, name, receipt, remembered, || record.map(after));
+            return Ok(Some(Outcome::Done));
+        }
+        self.draft.pending.give_back(std::mem::take(&mut change.edits));
+        match answer? {
+            Answer::Conflict(fresh) => {
+                manager.events().conflict();
+                if !manager.accepts(&fresh) {
+                    return Ok(Some(Outcome::Gone));
+                }
+                let Loaded { record, at } = fresh;
+                self.draft.lost_updates +=
+                    self.draft.pending.replay(&change.base_fields, &record.fields)?;
+                *self.live = Some(Live { id, token, record, at });
+                Ok(None)
+            }
+            Answer::Gone => Ok(Some(Outcome::Gone)),
+            Answer::Written(_) | Answer::Taken => {
+                *self.live = record.map(|record| Live { id, token, record, at });
+                Ok(None)
+            }
+            Answer::OverLimit => Err(over_limit(manager)),
+        }
     }
 
     /// The change to write. It borrows the edits, which are to be given back.
     fn change_of(&mut self, manager: &Manager, record: &Record) -> Change {
-        let remember = self.remember.unwrap_or(record.remember);
+        let remember = self.draft.remember.unwrap_or(record.remember);
         let mut change = Change::new(record, manager.settings().lifetime(remember));
-        change.clear = self.pending.clears();
-        change.exact = self.pending.has_updates() || self.pending.sets_what_it_read();
-        change.edits = self.pending.lend();
-        change.remember = self.remember;
-        change.restart = self.sign_in.is_some();
-        change.user.clone_from(&self.sign_in);
-        change.user_limit = self.sign_in.as_ref().and(manager.settings().limits.user_sessions);
+        change.clear = self.draft.pending.clears();
+        change.exact = self.draft.pending.has_updates() || self.draft.pending.sets_what_it_read();
+        change.edits = self.draft.pending.lend();
+        change.remember = self.draft.remember;
+        change.restart = self.draft.sign_in.is_some();
+        change.user.clone_from(&self.draft.sign_in);
+        change.user_limit =
+            self.draft.sign_in.as_ref().and(manager.settings().limits.user_sessions);
         change
     }
 
-    /// What the session is after a write, and whether its client must hear of it: of a new token, of
-    /// another kind of cookie, and in time of a longer life of a cookie that outlives the browser.
+    /// Says what the session is after a write, and what its client must hear of it: of a new token,
+    /// of another kind of cookie, and in time of a longer life of a cookie that outlives the browser.
     fn done(
-        &self,
+        &mut self,
         manager: &Manager,
         (id, token): (SessionId, Token),
         receipt: Receipt,
         remembered: bool,
-        new_token: bool,
-        record: impl FnOnce() -> Record,
-    ) -> Outcome {
+        record: impl FnOnce() -> Option<Record>,
+    ) {
+        let Receipt { at, expires_at, .. } = receipt;
         let persistent = manager.settings().persistent || remembered;
-        let renew = persistent && self.touch_due;
-        let is_due = new_token || renew || self.remember.is_some();
-        let message = is_due.then_some(Message::Keep {
-            token,
-            at: receipt.at,
-            expires_at: receipt.expires_at,
-            persistent,
-        });
-        let live = self.observed.then(|| {
-            let record = Record { expires_at: receipt.expires_at, ..record() };
-            Live { id, token, record: Arc::new(record), at: receipt.at }
-        });
-        Outcome::Done(Done { live, message })
+        let renew = persistent && self.task.touch_due;
+        if self.task.plan.makes_token() || renew || self.draft.remember.is_some() {
+            *self.message = Some(Message::Keep { token, at, expires_at, persistent });
+        }
+        if self.task.observed {
+            *self.live = record().map(|record| {
+                let record = Arc::new(Record { expires_at, ..record });
+                Live { id, token, record, at }
+            });
+        }
     }
 }
 
-/// Asks the store once to change a record, in place or under the id of a new token.
-async fn write_once(
-    manager: &Manager,
-    id: &SessionId,
-    change: &Change,
-    target: Option<Token>,
-) -> Result<Attempt, Error> {
-    let Some(token) = target else {
-        let applied = call(manager, "apply", manager.store().apply(id, change)).await?;
-        return Ok(match applied {
-            Applied::Applied(receipt) => Attempt::Written(receipt),
-            Applied::Conflict(fresh) => Attempt::Conflict(fresh),
-            Applied::Gone => Attempt::Gone,
-        });
-    };
-    let new = token.id();
-    let rotated = call(manager, "rotate", manager.store().rotate(id, &new, change)).await?;
-    Ok(match rotated {
-        Rotated::Rotated(receipt) => Attempt::Written(receipt),
-        Rotated::Conflict(fresh) => Attempt::Conflict(fresh),
-        Rotated::Gone => Attempt::Gone,
-        Rotated::Taken => Attempt::Taken,
-        Rotated::OverLimit => Attempt::OverLimit,
-    })
+/// The record after a change of it.
+fn changed(record: &Record, change: &Change, receipt: Receipt) -> Record {
+    let mut record = change.applied_to(record, receipt.at);
+    if receipt.version != record.version {
+        // The store merged it with changes that are not known here, so the next one that depends on
+        // what was read must meet a conflict.
+        record.version = change.base_version;
+    }
+    record
+}
+
+impl From<Applied> for Answer {
+    fn from(applied: Applied) -> Self {
+        match applied {
+            Applied::Applied(receipt) => Self::Written(receipt),
+            Applied::Conflict(fresh) => Self::Conflict(fresh),
+            Applied::Gone => Self::Gone,
+        }
+    }
+}
+
+impl From<Rotated> for Answer {
+    fn from(rotated: Rotated) -> Self {
+        match rotated {
+            Rotated::Rotated(receipt) => Self::Written(receipt),
+            Rotated::Conflict(fresh) => Self::Conflict(fresh),
+            Rotated::Gone => Self::Gone,
+            Rotated::Taken => Self::Taken,
+            Rotated::OverLimit => Self::OverLimit,
+        }
+    }
 }
 
 /// Awaits a call of the store within its deadline.
-async fn call<T>(
+pub(super) async fn call<T>(
     manager: &Manager,
     name: &'static str,
     answer: StoreFuture<'_, T>,
 ) -> Result<T, Error> {
-    within(manager.settings().store_timeout, answer)
-        .await
-        .inspect_err(|error: &StoreError| manager.events().outage(name, error))
-        .map_err(Error::from)
+    let answer = within(manager.settings().store_timeout, answer).await;
+    answer.map_err(|error| outage(manager, name, error))
+}
+
+/// Takes the answer of a store that answers at once.
+fn at_once<T>(
+    manager: &Manager,
+    name: &'static str,
+    answer: StoreFuture<'_, T>,
+) -> Result<T, Error> {
+    match answer.into_ready() {
+        Ok(answer) => answer.map_err(|error| outage(manager, name, error)),
+        // It promised to answer. What became of the call is unknown.
+        Err(_) => Err(ErrorKind::TimedOut.into()),
+    }
+}
+
+fn outage(manager: &Manager, name: &'static str, error: StoreError) -> Error {
+    manager.events().outage(name, &error);
+    error.into()
 }
 
 fn over_limit(manager: &Manager) -> Error {

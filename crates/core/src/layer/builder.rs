@@ -65,9 +65,13 @@ impl Settings {
             transports.iter().map(Transport::request_header).collect();
         let mut vary: Vec<&str> = token_headers.iter().map(HeaderName::as_str).collect();
         vary.dedup();
-        // Names of headers are always values of headers; `*` would be true as well.
-        let vary = HeaderValue::try_from(vary.join(", "))
-            .unwrap_or_else(|_| HeaderValue::from_static("*"));
+        let vary = match *vary {
+            // Most layers have this one, and a static value is copied without counting.
+            ["cookie"] => HeaderValue::from_static("cookie"),
+            // Names of headers are always values of headers; `*` would be true as well.
+            _ => HeaderValue::try_from(vary.join(", "))
+                .unwrap_or_else(|_| HeaderValue::from_static("*")),
+        };
         Self {
             name: LayerName::from(transports.first().map_or("", Transport::name)),
             token_headers,

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     Error,
-    commit::{Begun, Commit, Moment, commit},
+    commit::{Begun, Commit, commit_response},
     response,
     session::{Exchange, Head},
 };
@@ -26,7 +26,8 @@ pin_project! {
         handler: F,
         exchange: Arc<Exchange>,
         is_grpc: bool,
-        committing: Option<(Commit, Option<Response<Body>>)>,
+        // In a box, since a future is moved with all that it may have to wait for.
+        committing: Option<Box<(Commit, Option<Response<Body>>)>>,
     }
 }
 
@@ -47,32 +48,33 @@ where
         let this = self.project();
         if this.committing.is_none() {
             // An error of the handler goes on as it is, and commits nothing.
-            let response = ready!(this.handler.poll(context))?;
+            let mut response = ready!(this.handler.poll(context))?;
             if !this.exchange.was_accessed() {
                 return Poll::Ready(Ok(response));
             }
             discard(this.exchange, &response);
-            match commit(this.exchange, Moment::Response) {
+            let mut head = Head::default();
+            match commit_response(this.exchange, &mut head) {
                 Begun::Ended(outcome) => {
-                    return Poll::Ready(Ok(finish(
-                        response,
-                        this.exchange,
-                        outcome,
-                        *this.is_grpc,
-                    )));
+                    let outcome = outcome.as_ref().map(|()| &head);
+                    finish(&mut response, this.exchange, outcome, *this.is_grpc);
+                    return Poll::Ready(Ok(response));
                 }
-                Begun::Running(commit) => *this.committing = Some((commit, Some(response))),
+                Begun::Running(commit) => {
+                    *this.committing = Some(Box::new((commit, Some(response))));
+                }
             }
         }
-        let Some((commit, response)) = this.committing else {
+        let Some((commit, response)) = this.committing.as_deref_mut() else {
             return Poll::Pending;
         };
         let outcome = ready!(Pin::new(commit).poll(context));
         // Polled again after its end, it stays pending.
-        let Some(response) = response.take() else {
+        let Some(mut response) = response.take() else {
             return Poll::Pending;
         };
-        Poll::Ready(Ok(finish(response, this.exchange, outcome, *this.is_grpc)))
+        finish(&mut response, this.exchange, outcome.as_ref(), *this.is_grpc);
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -87,18 +89,21 @@ fn discard<Body>(exchange: &Exchange, response: &Response<Body>) {
 
 /// Gives the response its session's headers, or replaces it where the commit failed.
 fn finish<Body: Default>(
-    mut response: Response<Body>,
+    response: &mut Response<Body>,
     exchange: &Exchange,
-    outcome: Result<Head, Error>,
+    outcome: Result<&Head, &Error>,
     is_grpc: bool,
-) -> Response<Body> {
+) {
     let manager = exchange.manager();
-    let Head { message, transport } = outcome.unwrap_or_else(|error| {
-        response = response::failure(&error, is_grpc);
-        Head::default()
-    });
-    if let Some(message) = message {
-        if let Some(transport) = manager.settings().transports.get(transport) {
+    let head = match outcome {
+        Ok(head) => Some(head),
+        Err(error) => {
+            *response = response::failure(error, is_grpc);
+            None
+        }
+    };
+    if let Some(Head { message: Some(message), transport }) = head {
+        if let Some(transport) = manager.settings().transports.get(*transport) {
             transport.send(message, response.headers_mut());
         }
         if response::forbid_storing(response.headers_mut()) {
@@ -106,7 +111,6 @@ fn finish<Body: Default>(
         }
     }
     response::vary(response.headers_mut(), &manager.settings().vary);
-    response
 }
 
 impl<F, Body> fmt::Debug for ResponseFuture<F, Body> {

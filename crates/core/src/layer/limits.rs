@@ -53,19 +53,22 @@ impl Limits {
     /// Makes sure that a session may hold these fields with those edits.
     pub(crate) fn check_record<'a>(
         &self,
-        fields: &Fields,
+        fields: Option<&Fields>,
         edits: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone,
     ) -> Result<(), Error> {
         // The cheap upper bound is below the limit for nearly every request.
         let bytes: usize =
             edits.clone().map(|(name, json)| name.len() + json.map_or(0, str::len)).sum();
-        let (most_bytes, most_fields) = fields.at_most();
+        let (most_bytes, most_fields) = fields.map_or((0, 0), Fields::at_most);
         if most_bytes + bytes <= self.record_bytes
             && most_fields + edits.clone().count() <= self.fields
         {
             return Ok(());
         }
-        let fields = fields.with(edits);
+        let fields = match fields {
+            Some(fields) => fields.with(edits),
+            None => Fields::of(edits),
+        };
         if fields.bytes() > self.record_bytes || fields.len() > self.fields {
             return Err(ErrorKind::TooLarge.into());
         }

@@ -1,6 +1,6 @@
 //! What all requests of a layer share: [`Manager`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
@@ -16,6 +16,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Manager {
     store: Arc<dyn Store>,
+    answers_at_once: bool,
+    /// How often at most sessions are touched: others, and those that remember their user.
+    renew_after: [Duration; 2],
     settings: Settings,
     events: Events,
     queue: Queue,
@@ -25,6 +28,8 @@ pub(crate) struct Manager {
 impl Manager {
     pub(crate) fn new(settings: Settings, store: Arc<dyn Store>) -> Self {
         Self {
+            answers_at_once: store.answers_at_once(),
+            renew_after: [false, true].map(|remembered| settings.renew_after(remembered)),
             store,
             settings,
             events: Events::default(),
@@ -35,6 +40,11 @@ impl Manager {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// Whether every call of the store is answered when it returns.
+    pub(crate) fn answers_at_once(&self) -> bool {
+        self.answers_at_once
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -56,7 +66,7 @@ impl Manager {
     /// Whether the idle deadline is to be moved: at most once per `renew_after`, so that reads stay
     /// reads.
     pub(crate) fn is_touch_due(&self, live: &Live, state: &State) -> bool {
-        let renew_after = self.settings.renew_after(state.is_remembered());
+        let renew_after = self.renew_after[usize::from(state.is_remembered())];
         live.at.since(live.record.last_active) >= renew_after
     }
 

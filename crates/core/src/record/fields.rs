@@ -45,6 +45,16 @@ struct Edit {
 }
 
 impl Fields {
+    /// What these edits make of no fields; of two of one name the later counts.
+    pub(crate) fn of<'a>(edits: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone) -> Self {
+        let mut first = edits.clone();
+        match (first.next(), first.next()) {
+            // Apart, since empty fields are shared by all, and counting that is what all wait for.
+            (Some((name, Some(value))), None) => Self(Parts::Packed(Packed::of(&[(name, value)]))),
+            _ => Self::default().with(edits),
+        }
+    }
+
     /// The value of a field, as JSON text.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

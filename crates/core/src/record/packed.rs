@@ -175,7 +175,30 @@ impl<'a> Table<'a> {
         if self.fields > SEARCHED_FROM {
             return self.place(name).ok();
         }
-        (0..self.fields).find(|field| self.part(2 * field) == name.as_bytes())
+        // Apart for both widths, so that each number is not asked for its own.
+        match self.ends {
+            Numbers::Short(ends) => {
+                let ends = ends.as_chunks().0.iter();
+                self.scan(name, ends.map(|pair| pair.map(|end| u16::from_ne_bytes(end).into())))
+            }
+            Numbers::Long(ends) => {
+                let ends = ends.as_chunks().0.iter();
+                self.scan(name, ends.map(|pair| pair.map(|end| u32::from_ne_bytes(end) as usize)))
+            }
+        }
+    }
+
+    /// Compares all names, by where they and their values end.
+    #[inline]
+    fn scan(&self, name: &str, ends: impl Iterator<Item = [usize; 2]>) -> Option<usize> {
+        let mut start = 0;
+        for (field, [name_end, value_end]) in ends.enumerate() {
+            if self.text.get(start..name_end) == Some(name.as_bytes()) {
+                return Some(field);
+            }
+            start = value_end;
+        }
+        None
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {

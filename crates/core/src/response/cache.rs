@@ -2,30 +2,26 @@
 
 use http::{
     HeaderMap, HeaderValue,
-    header::{CACHE_CONTROL, Entry, VARY},
+    header::{CACHE_CONTROL, VARY},
 };
 
 /// Says that the response depends on the request headers in which a token could have come
 /// (RFC 9110, 12.5.5), beside what the handler said. `names` is a list.
 pub(crate) fn vary(headers: &mut HeaderMap, names: &HeaderValue) {
-    match headers.entry(VARY) {
-        Entry::Vacant(entry) => {
-            entry.insert(names.clone());
-        }
-        Entry::Occupied(mut entry) => {
-            let said = |name: &str| {
-                entry
-                    .iter()
-                    .flat_map(list)
-                    .any(|said| said == "*" || said.eq_ignore_ascii_case(name))
-            };
-            let missing: Vec<&str> = list(names).filter(|name| !said(name)).collect();
-            if let Ok(missing) = HeaderValue::try_from(missing.join(", "))
-                && !missing.is_empty()
-            {
-                entry.append(missing);
-            }
-        }
+    // Few handlers set it, so that an entry, which is prepared for more, would cost more.
+    if !headers.contains_key(VARY) {
+        headers.insert(VARY, names.clone());
+        return;
+    }
+    let lines = headers.get_all(VARY);
+    let said = |name: &str| {
+        lines.iter().flat_map(list).any(|said| said == "*" || said.eq_ignore_ascii_case(name))
+    };
+    let missing: Vec<&str> = list(names).filter(|name| !said(name)).collect();
+    if let Ok(missing) = HeaderValue::try_from(missing.join(", "))
+        && !missing.is_empty()
+    {
+        headers.append(VARY, missing);
     }
 }
 
@@ -37,7 +33,8 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
 /// a cached `Set-Cookie` signs one user in as another (RFC 9111, 7.3). Tells whether the handler had
 /// allowed it.
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) -> bool {
-    let allowed = headers.get_all(CACHE_CONTROL).iter().flat_map(list).any(|directive| {
+    let lines = headers.get_all(CACHE_CONTROL);
+    let allowed = lines.iter().flat_map(list).any(|directive| {
         directive.eq_ignore_ascii_case("public")
             || directive.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
     });

@@ -9,7 +9,7 @@ use super::{
     FieldName, FieldOf, Session, State,
     json::{Text, decode, encode},
 };
-use crate::{Error, ErrorKind, Fields};
+use crate::{Error, ErrorKind};
 
 /// Names that begin so are tower-keep's own.
 pub(super) const RESERVED: &str = "tower-keep.";
@@ -93,25 +93,25 @@ impl Session {
         loop {
             let (json, generation) = {
                 let state = self.exchange.state();
-                (state.json(&name).map(Text::of), state.pending.generation())
+                (state.json(&name).map(Text::of), state.draft.pending.generation())
             };
             let mut value: T = json.map(|json| json.decode()).transpose()?.unwrap_or_default();
             update(&mut value);
             let json = encode(&value)?;
             let mut state = self.exchange.state();
-            if state.pending.generation() != generation {
+            if state.draft.pending.generation() != generation {
                 continue;
             }
             self.check_size(&state, &name, &json)?;
-            if state.pending.determines(&name) {
-                state.pending.set(name, Some(json));
+            if state.draft.pending.determines(&name) {
+                state.draft.pending.set(name, Some(json));
             } else {
                 let again = move |json: Option<&str>| {
                     let mut value: T = json.map(decode).transpose()?.unwrap_or_default();
                     update(&mut value);
                     encode(&value)
                 };
-                state.pending.update(name, Box::new(again), json);
+                state.draft.pending.update(name, Box::new(again), json);
             }
             return Ok(value);
         }
@@ -129,8 +129,8 @@ impl Session {
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         let state = self.exchange.state();
-        let edits = state.pending.edits();
-        let stored = state.live.as_ref().filter(|_| !state.pending.clears());
+        let edits = state.draft.pending.edits();
+        let stored = state.live.as_ref().filter(|_| !state.draft.pending.clears());
         let fields = stored.map(|live| live.record.fields.clone()).unwrap_or_default().with(edits);
         let own = fields.iter().map(|(name, _)| name).filter(|name| !name.starts_with(RESERVED));
         own.map(str::to_owned).collect()
@@ -141,9 +141,9 @@ impl Session {
         let mut state = self.exchange.state();
         if state.live.is_none() {
             // Nothing is stored, so nothing needs to be removed from the store.
-            state.pending.take();
+            state.draft.pending.take();
         } else {
-            state.pending.clear();
+            state.draft.pending.clear();
         }
     }
 
@@ -155,7 +155,7 @@ impl Session {
     pub(super) fn set(&self, name: Cow<'static, str>, json: CompactString) -> Result<(), Error> {
         let mut state = self.exchange.state();
         self.check_size(&state, &name, &json)?;
-        state.pending.set(name, Some(json));
+        state.draft.pending.set(name, Some(json));
         Ok(())
     }
 
@@ -164,18 +164,17 @@ impl Session {
         let stored =
             state.live.as_ref().is_some_and(|live| live.record.fields.get(&name).is_some());
         // Removing what nobody set is no write.
-        if stored || state.pending.writes(&name) {
-            state.pending.set(name, None);
+        if stored || state.draft.pending.writes(&name) {
+            state.draft.pending.set(name, None);
         }
     }
 
     fn check_size(&self, state: &State, name: &str, json: &str) -> Result<(), Error> {
         let limits = &self.exchange.manager().settings().limits;
         limits.check_field(name, json)?;
-        let stored = state.live.as_ref().filter(|_| !state.pending.clears());
-        let none = Fields::default();
-        let fields = stored.map_or(&none, |live| &live.record.fields);
-        let written = state.pending.edits();
+        let stored = state.live.as_ref().filter(|_| !state.draft.pending.clears());
+        let fields = stored.map(|live| &live.record.fields);
+        let written = state.draft.pending.edits();
         limits.check_record(fields, written.chain([(name, Some(json))]))
     }
 }

@@ -72,6 +72,11 @@ impl Exchange {
         self.client.as_ref()
     }
 
+    /// The parts that a commit needs, of an exchange that nobody else has.
+    pub(crate) fn parts_mut(&mut self) -> (&Manager, Option<&Client>, Option<&mut State>) {
+        (&self.manager, self.client.as_ref(), self.turns.state_mut())
+    }
+
     pub(crate) fn was_accessed(&self) -> bool {
         self.accessed.load(Relaxed)
     }
@@ -96,9 +101,26 @@ impl Exchange {
         self.turns.freed().await;
     }
 
+    /// Loads the session, or says what became of its loading, where that takes no waiting.
+    ///
+    /// Under the lock of the state, which a store that answers at once holds no longer than taking
+    /// the turn and giving it back would.
+    pub(crate) fn load_at_once(&self) -> Option<Result<(), Error>> {
+        self.accessed.store(true, Relaxed);
+        let mut state = self.state();
+        match &state.lookup {
+            Lookup::Done => Some(Ok(())),
+            Lookup::Failed(error) => Some(Err(error.clone())),
+            Lookup::Open if state.busy => None,
+            Lookup::Open => {
+                let found = lookup::find_at_once(&self.manager, &self.presented)?;
+                Some(state.know(found))
+            }
+        }
+    }
+
     /// Loads the session, once for all handles of the request.
     pub(crate) async fn load(&self) -> Result<(), Error> {
-        self.accessed.store(true, Relaxed);
         loop {
             match self.look() {
                 Look::Known(outcome) => return outcome,
@@ -121,19 +143,7 @@ impl Exchange {
 
     async fn find(&self, mut turn: Turn<&Turns>) -> Result<(), Error> {
         let found = lookup::find(&self.manager, &self.presented).await;
-        let mut state = turn.end();
-        match found {
-            Ok(found) => {
-                state.lookup = Lookup::Done;
-                state.transport = found.transport;
-                state.live = found.live;
-                Ok(())
-            }
-            Err(error) => {
-                state.lookup = Lookup::Failed(error.clone());
-                Err(error)
-            }
-        }
+        turn.end().know(found)
     }
 }
 
@@ -158,7 +168,7 @@ impl Drop for Exchange {
         let Some(state) = self.turns.state_mut() else {
             return;
         };
-        if state.phase != Phase::Handling && state.is_dirty() && !state.gone {
+        if state.phase != Phase::Handling && !state.draft.is_empty() && !state.gone {
             self.manager.events().dropped_dirty(state.phase);
         }
     }

@@ -37,7 +37,7 @@ impl Session {
     pub fn user(&self) -> Option<UserId> {
         let state = self.exchange.state();
         let stored = || state.live.as_ref().and_then(|live| live.record.user.clone());
-        state.sign_in.clone().or_else(stored)
+        state.draft.sign_in.clone().or_else(stored)
     }
 
     /// Signs a user in: the session belongs to them, under a new token, and both its clocks begin
@@ -54,7 +54,7 @@ impl Session {
         if user.as_str().len() > UserId::MAX_BYTES {
             return Err(ErrorKind::TooLarge.into());
         }
-        self.exchange.state().sign_in = Some(user);
+        self.exchange.state().draft.sign_in = Some(user);
         Ok(())
     }
 
@@ -64,7 +64,7 @@ impl Session {
     /// Call it whenever what the session may do changes; [`Session::set_user`] does so by itself.
     pub fn rotate(&self) {
         let mut state = self.exchange.state();
-        state.rotate = state.live.is_some();
+        state.draft.rotate = state.live.is_some();
     }
 
     /// Lets the session come into being with this response even if nothing is written into it, so that
@@ -85,7 +85,7 @@ impl Session {
         let mut state = self.exchange.state();
         let is_change = state.is_remembered() != on;
         if is_change {
-            state.remember = Some(on);
+            state.draft.remember = Some(on);
         }
     }
 

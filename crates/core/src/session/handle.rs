@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Exchange, FieldOf, Live};
 use crate::{
     Error, ErrorKind,
-    commit::{Begun, Moment, commit},
+    commit::{Begun, commit_now},
     layer::Handle,
     lookup,
 };
@@ -60,7 +60,11 @@ impl Session {
         let exchange = extensions.get().map(|Handle(exchange)| Arc::clone(exchange));
         async move {
             let exchange = exchange.ok_or_else(|| Error::new(ErrorKind::MissingLayer))?;
-            exchange.load().await?;
+            match exchange.load_at_once() {
+                Some(outcome) => outcome?,
+                // In a box, since a handler's future is moved with all that it may have to wait for.
+                None => Box::pin(exchange.load()).await?,
+            }
             Ok(Self { exchange })
         }
     }
@@ -84,11 +88,10 @@ impl Session {
     /// [`Session::reload`] begins anew. After every other error the changes are kept for another
     /// attempt.
     pub async fn save(&self) -> Result<(), Error> {
-        let outcome = match commit(&self.exchange, Moment::Save) {
+        match commit_now(&self.exchange) {
             Begun::Ended(outcome) => outcome,
-            Begun::Running(commit) => commit.await,
-        };
-        outcome.map(|_| ())
+            Begun::Running(commit) => commit.await.map(|_| ()),
+        }
     }
 
     /// Updates a field and commits it now, with all that was written so far. Gives the value that
@@ -134,7 +137,7 @@ impl Session {
             state.end();
         }
         state.live = fresh;
-        state.pending.outdate();
+        state.draft.pending.outdate();
         if state.gone { Err(ErrorKind::Gone.into()) } else { Ok(()) }
     }
 

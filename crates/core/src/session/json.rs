@@ -9,8 +9,11 @@ use smallvec::SmallVec;
 
 use crate::{Error, ErrorKind};
 
+/// Up to so many bytes JSON text is short.
+const SHORT: usize = 64;
+
 /// A copy of a field's JSON text. Most are short, and copied faster than shared.
-pub(crate) struct Text(SmallVec<[u8; 64]>);
+pub(crate) struct Text(SmallVec<[u8; SHORT]>);
 
 impl Text {
     pub(crate) fn of(json: &str) -> Self {
@@ -30,7 +33,13 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &str) -> Result<T, Error> {
 
 /// Writes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<CompactString, Error> {
-    let mut json = SmallVec::<[u8; 128]>::new();
-    serde_json::to_writer(&mut json, value).map_err(|_| Error::new(ErrorKind::Encode))?;
-    CompactString::from_utf8(json).map_err(|_| Error::new(ErrorKind::Encode))
+    // Most are short, and written without asking for memory; one that is not is begun anew.
+    let mut room = [0; SHORT];
+    let mut free = &mut room[..];
+    if serde_json::to_writer(&mut free, value).is_ok() {
+        let length = SHORT - free.len();
+        return CompactString::from_utf8(&room[..length]).map_err(|_| ErrorKind::Encode.into());
+    }
+    let json = serde_json::to_string(value).map_err(|_| Error::new(ErrorKind::Encode))?;
+    Ok(json.into())
 }

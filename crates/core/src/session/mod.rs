@@ -15,6 +15,5 @@ mod turn;
 pub(crate) use exchange::{Exchange, Presented};
 pub use handle::Session;
 pub use key::{FieldName, FieldOf, Key};
-pub(crate) use pending::Pending;
-pub(crate) use state::{Head, Live, Phase, State};
-pub(crate) use turn::{Turn, Turns};
+pub(crate) use state::{Draft, Head, Live, Phase, State};
+pub(crate) use turn::{StateGuard, Turn, Turns};

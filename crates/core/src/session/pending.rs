@@ -39,7 +39,7 @@ enum Base {
     /// What the updates of this name before it gave, or what the record holds.
     Before,
     /// What the request had set.
-    Own(Option<CompactString>),
+    Own(Box<Option<CompactString>>),
 }
 
 /// What a request sees of one field.
@@ -117,14 +117,24 @@ impl Pending {
 
     /// Takes everything out.
     pub(crate) fn take(&mut self) -> Self {
-        let generation = self.generation + 1;
-        std::mem::replace(self, Self { generation, ..Self::default() })
+        let successor = self.successor();
+        std::mem::replace(self, successor)
+    }
+
+    /// What takes the place of this one when it is taken out.
+    pub(super) fn successor(&self) -> Self {
+        Self { generation: self.generation + 1, ..Self::default() }
     }
 
     /// Says that the session has another record than the one that values were computed from.
     pub(crate) fn outdate(&mut self) {
         self.generation += 1;
         self.outdated |= self.has_updates();
+    }
+
+    /// Whether updates are to be computed anew.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// Computes outdated updates anew, on the record that they are to be written over.
@@ -171,7 +181,7 @@ impl Pending {
         let mut own = own.map(|(_, value)| value.map(CompactString::from));
         let edit = self.put(name, value);
         for Computed { base, update, .. } in updates {
-            let base = own.take().map_or(base, Base::Own);
+            let base = own.take().map_or(base, |own| Base::Own(Box::new(own)));
             self.updates.push(Computed { edit, base, update });
         }
     }
@@ -239,7 +249,7 @@ impl Pending {
             };
             let follows = earlier.iter().any(|computed| computed.edit == *edit);
             let value = match base {
-                Base::Own(own) => update(own.as_deref())?,
+                Base::Own(own) => update((**own).as_deref())?,
                 Base::Before if follows => update(value)?,
                 Base::Before if self.clear => update(None)?,
                 Base::Before => update(fields.get(name))?,

@@ -6,6 +6,7 @@ use super::pending::{Pending, View};
 use crate::{
     Error, Loaded, Record, SessionId, Timestamp, Token, UserId,
     commit::{Facts, Plan, plan},
+    lookup::Found,
     transport::Message,
 };
 
@@ -16,16 +17,8 @@ pub(crate) struct State {
     pub(crate) lookup: Lookup,
     /// The session, if there is one.
     pub(crate) live: Option<Live>,
-    /// The session that was destroyed and is still in the store.
-    pub(crate) doomed: Option<Box<SessionId>>,
-    /// The fields that were written.
-    pub(crate) pending: Pending,
-    /// The user who signs in.
-    pub(crate) sign_in: Option<UserId>,
-    /// The new 'remember me'.
-    pub(crate) remember: Option<bool>,
-    /// Whether the session gets a new token.
-    pub(crate) rotate: bool,
+    /// What is to be written.
+    pub(crate) draft: Draft,
     /// Whether a session is to come into being even if nothing is written into it.
     pub(crate) begin: bool,
     /// Which transport the token came by, and goes by.
@@ -44,6 +37,25 @@ pub(crate) struct State {
     /// How many sessions the request has destroyed, so that a commit that was under way meanwhile
     /// does not bring its session back.
     pub(crate) destroyed: u32,
+}
+
+/// What a request wants to become of its session, and has not committed yet.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// The session that was destroyed and is still in the store.
+    pub(crate) doomed: Option<Box<SessionId>>,
+    /// The fields that were written.
+    pub(crate) pending: Pending,
+    /// The user who signs in.
+    pub(crate) sign_in: Option<UserId>,
+    /// The new 'remember me'.
+    pub(crate) remember: Option<bool>,
+    /// Whether the session gets a new token.
+    pub(crate) rotate: bool,
+    /// How often it was tried against other writers.
+    pub(crate) attempts: u32,
+    /// How many values that this request had read, and others changed, it overwrites.
+    pub(crate) lost_updates: usize,
 }
 
 /// What the head of the response must say of the session.
@@ -87,8 +99,26 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    #[inline]
     pub(crate) fn new(id: SessionId, token: Token, loaded: Loaded) -> Self {
         Self { id, token, record: loaded.record, at: loaded.at }
+    }
+}
+
+impl Draft {
+    /// Whether nothing is to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+            && self.sign_in.is_none()
+            && self.remember.is_none()
+            && !self.rotate
+            && self.doomed.is_none()
+    }
+
+    /// Takes everything out. What is written from then on is another draft.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self { pending: self.pending.successor(), ..Self::default() };
+        std::mem::replace(self, next)
     }
 }
 
@@ -98,9 +128,26 @@ impl State {
         Self { lookup: Lookup::Done, live: Some(live), phase: Phase::Detached, ..Self::default() }
     }
 
+    /// Takes note of what was found, or of the outage that it met.
+    #[inline]
+    pub(super) fn know(&mut self, found: Result<Found, Error>) -> Result<(), Error> {
+        match found {
+            Ok(found) => {
+                self.lookup = Lookup::Done;
+                self.transport = found.transport;
+                self.live = found.live;
+                Ok(())
+            }
+            Err(error) => {
+                self.lookup = Lookup::Failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
     /// What the request sees in a field.
     pub(super) fn json(&self, name: &str) -> Option<&str> {
-        match self.pending.view(name) {
+        match self.draft.pending.view(name) {
             View::Own(json) => json,
             View::Stored => self.live.as_ref()?.record.fields.get(name),
         }
@@ -108,55 +155,45 @@ impl State {
 
     /// Notes that the request reads a field, if it is one of the record's.
     pub(super) fn note_read(&mut self, name: &str) {
-        if !self.pending.writes(name) {
-            self.pending.note_read(name);
+        if !self.draft.pending.writes(name) {
+            self.draft.pending.note_read(name);
         }
-    }
-
-    /// Whether anything was written that is not committed.
-    pub(crate) fn is_dirty(&self) -> bool {
-        !self.pending.is_empty()
-            || self.sign_in.is_some()
-            || self.remember.is_some()
-            || self.rotate
-            || self.doomed.is_some()
     }
 
     /// What is to be done in the store.
     pub(crate) fn plan(&self, touch_due: bool) -> Plan {
+        let draft = &self.draft;
         plan(Facts {
             live: self.live.is_some(),
             gone: self.gone,
-            doomed: self.doomed.is_some(),
-            written: !self.pending.is_empty()
-                || self.sign_in.is_some()
-                || self.remember.is_some()
+            doomed: draft.doomed.is_some(),
+            written: !draft.pending.is_empty()
+                || draft.sign_in.is_some()
+                || draft.remember.is_some()
                 || (self.begin && self.live.is_none()),
-            new_token: self.rotate || self.sign_in.is_some(),
+            new_token: draft.rotate || draft.sign_in.is_some(),
             touch_due,
         })
     }
 
-    /// Takes what the head must say. From here on the handles of this request have no say in it.
-    pub(crate) fn head(&mut self) -> Head {
-        self.phase = Phase::HeadSent;
-        Head { message: self.message.take().map(|message| *message), transport: self.transport }
+    /// Adds to what the head says what it must say of earlier commits.
+    pub(crate) fn tell(&mut self, head: &mut Head) {
+        head.transport = self.transport;
+        if head.message.is_none() {
+            head.message = self.message.take().map(|message| *message);
+        }
     }
 
     /// Whether the session lives by the 'remember me' lifetime.
     pub(crate) fn is_remembered(&self) -> bool {
         let stored = self.live.as_ref().is_some_and(|live| live.record.remember);
-        self.remember.unwrap_or(stored)
+        self.draft.remember.unwrap_or(stored)
     }
 
     /// Forgets what was written; the session in the store stays as it is.
     pub(crate) fn discard(&mut self) {
-        self.pending.take();
-        self.sign_in = None;
-        self.remember = None;
-        self.rotate = false;
+        self.draft.take();
         self.begin = false;
-        self.doomed = None;
     }
 
     /// Says that the session has ended otherwise than by this request: what was to be told of it,
@@ -168,9 +205,9 @@ impl State {
 
     /// Marks the session to be removed. What is written from now on goes into a new one.
     pub(crate) fn destroy(&mut self) {
-        let doomed = self.doomed.take();
+        let doomed = self.draft.doomed.take();
         self.discard();
         self.destroyed += 1;
-        self.doomed = self.live.take().map(|live| Box::new(live.id)).or(doomed);
+        self.draft.doomed = self.live.take().map(|live| Box::new(live.id)).or(doomed);
     }
 }

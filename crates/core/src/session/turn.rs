@@ -43,7 +43,7 @@ impl Turns {
     }
 
     /// Takes the turn of a state that is not busy.
-    pub(super) fn take_turn<'a>(&'a self, mut state: StateGuard<'a>) -> Turn<&'a Self> {
+    pub(crate) fn take_turn<'a>(&'a self, mut state: StateGuard<'a>) -> Turn<&'a Self> {
         state.busy = true;
         drop(state);
         Turn { turns: self, has_ended: false }

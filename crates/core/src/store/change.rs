@@ -44,13 +44,17 @@ impl NewRecord {
     /// The record to store, at the time of the store's clock.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Record {
-        let mut record = Record::new(self.layer.clone(), now);
-        record.expires_at = self.lifetime.expires_at(now, now);
-        record.user = self.user.clone();
-        record.client = self.client.clone();
-        record.remember = self.remember;
-        record.fields = self.fields.clone();
-        record
+        Record {
+            layer: self.layer.clone(),
+            version: 1,
+            created_at: now,
+            last_active: now,
+            expires_at: self.lifetime.expires_at(now, now),
+            user: self.user.clone(),
+            client: self.client.clone(),
+            remember: self.remember,
+            fields: self.fields.clone(),
+        }
     }
 }
 
@@ -158,18 +162,31 @@ impl Change {
     /// The record after the change, at the time of the store's clock.
     #[must_use]
     pub fn applied_to(&self, record: &Record, now: Timestamp) -> Record {
-        let created_at = if self.restart { now } else { record.created_at };
-        Record {
+        let mut changed = Record {
             layer: record.layer.clone(),
-            version: record.version.saturating_add(1),
-            created_at,
-            last_active: now,
-            expires_at: self.lifetime.expires_at(created_at, now),
-            user: self.user.as_ref().or(record.user.as_ref()).cloned(),
+            user: record.user.clone(),
             client: record.client.clone(),
-            remember: self.remember.unwrap_or(record.remember),
             fields: self.edited(&record.fields),
+            ..*record
+        };
+        self.apply_facts(&mut changed, now);
+        changed
+    }
+
+    /// As [`applied_to`](Self::applied_to) but for the fields, in a record that is changed where it
+    /// is: for a store that has the last hold of it, and puts in its place the fields that
+    /// [`edited`](Self::edited) gives.
+    pub fn apply_facts(&self, record: &mut Record, now: Timestamp) {
+        if self.restart {
+            record.created_at = now;
         }
+        record.version = record.version.saturating_add(1);
+        record.last_active = now;
+        record.expires_at = self.lifetime.expires_at(record.created_at, now);
+        if self.user.is_some() {
+            record.user.clone_from(&self.user);
+        }
+        record.remember = self.remember.unwrap_or(record.remember);
     }
 }
 

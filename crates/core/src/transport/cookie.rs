@@ -195,9 +195,9 @@ impl SessionCookie {
     }
 
     /// The `Set-Cookie` line that tells a browser.
-    pub(crate) fn line(&self, message: Message) -> String {
+    pub(crate) fn line(&self, message: &Message) -> String {
         let mut life = String::new();
-        let (token, end) = match &message {
+        let (token, end) = match message {
             Message::Keep { token, at, expires_at, persistent } => {
                 if *persistent {
                     let seconds =
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn default_cookie_is_host_only_and_lasts_as_long_as_the_browser() {
         assert_eq!(
-            SessionCookie::default().line(keep(false, Duration::from_secs(60))),
+            SessionCookie::default().line(&keep(false, Duration::from_secs(60))),
             format!("__Host-id={TOKEN}; HttpOnly; SameSite=Lax; Secure; Path=/")
         );
     }
@@ -270,7 +270,7 @@ mod tests {
             .path("/app")
             .same_site(SameSite::None)
             .partitioned();
-        let line = cookie.line(Message::Forget);
+        let line = cookie.line(&Message::Forget);
         assert!(line.starts_with("__Secure-id=; "));
         for part in [
             "Domain=example.com",
@@ -281,7 +281,7 @@ mod tests {
             "Partitioned",
         ] {
             assert!(line.contains(part), "{line}");
-            assert!(cookie.line(keep(false, Duration::ZERO)).contains(part));
+            assert!(cookie.line(&keep(false, Duration::ZERO)).contains(part));
         }
         assert!(line.contains("Max-Age=0"));
     }
@@ -294,7 +294,7 @@ mod tests {
             (Duration::from_secs(1_800), 1_800),
             (Duration::MAX, 400 * 86_400),
         ] {
-            let line = cookie.line(keep(true, life));
+            let line = cookie.line(&keep(true, life));
             assert!(line.ends_with(&format!("; Max-Age={seconds}")), "{line}");
         }
     }

@@ -16,7 +16,27 @@ use crate::{Timestamp, Token};
 const MAX_CANDIDATES: usize = 4;
 
 /// The tokens that a client sent by one transport, each once.
-pub(crate) type Candidates = SmallVec<[Token; MAX_CANDIDATES]>;
+#[derive(Debug, Default)]
+pub(crate) struct Candidates(SmallVec<[Token; MAX_CANDIDATES]>);
+
+impl Candidates {
+    pub(crate) fn of(token: Token) -> Self {
+        Self(SmallVec::from_slice(&[token]))
+    }
+
+    /// Keeps a token, once and up to the limit.
+    pub(crate) fn add(&mut self, token: Token) {
+        if self.0.len() < MAX_CANDIDATES
+            && !self.iter().any(|other| other.expose() == token.expose())
+        {
+            self.0.push(token);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Token> {
+        self.0.iter()
+    }
+}
 
 /// A way for a token to come and go: a cookie, a header, a bearer token or gRPC metadata.
 ///
@@ -102,25 +122,20 @@ impl Transport {
         self.request_header() == other.request_header() && self.name() == other.name()
     }
 
-    /// Finds the tokens in the lines of the request header.
-    pub(crate) fn find<'a>(&self, lines: impl Iterator<Item = &'a HeaderValue>) -> Candidates {
-        let mut candidates = Candidates::new();
-        for line in lines {
-            match &self.0 {
-                Carrier::Bearer => add(&mut candidates, bearer(line.as_bytes())),
-                Carrier::Cookie(cookie) => {
-                    for value in cookie.values_in(line.as_bytes()) {
-                        add(&mut candidates, value);
-                    }
-                }
-                Carrier::Header(_) => add(&mut candidates, line.as_bytes()),
+    /// Finds what has the form of a token in a line of the request header.
+    pub(crate) fn find(&self, line: &HeaderValue, found: impl FnMut(Token)) {
+        let line = line.as_bytes();
+        match &self.0 {
+            Carrier::Bearer => Token::from_bytes(bearer(line)).into_iter().for_each(found),
+            Carrier::Cookie(cookie) => {
+                cookie.values_in(line).filter_map(Token::from_bytes).for_each(found);
             }
+            Carrier::Header(_) => Token::from_bytes(line).into_iter().for_each(found),
         }
-        candidates
     }
 
     /// Tells the client by the response's headers.
-    pub(crate) fn send(&self, message: Message, headers: &mut HeaderMap) {
+    pub(crate) fn send(&self, message: &Message, headers: &mut HeaderMap) {
         match &self.0 {
             Carrier::Bearer => {
                 let value = match message {
@@ -172,16 +187,6 @@ fn secret(value: String) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Keeps a token of the right form, once and up to the limit.
-fn add(candidates: &mut Candidates, value: &[u8]) {
-    if candidates.len() < MAX_CANDIDATES
-        && let Some(token) = Token::from_bytes(value)
-        && !candidates.iter().any(|other| other.expose() == token.expose())
-    {
-        candidates.push(token);
-    }
-}
-
 /// The token of `Bearer TOKEN`, the scheme in any case (RFC 9110, 11.1), else nothing.
 fn bearer(line: &[u8]) -> &[u8] {
     match line.split_at_checked(7) {
@@ -197,9 +202,11 @@ mod tests {
     const TOKEN: &str = "abcdefghijklmnopqrstuvwxyzABC-_9";
 
     fn found(transport: &Transport, lines: &[&[u8]]) -> Vec<String> {
-        let lines: Vec<HeaderValue> =
-            lines.iter().map(|line| HeaderValue::from_bytes(line).unwrap()).collect();
-        transport.find(lines.iter()).iter().map(|token| token.expose().to_owned()).collect()
+        let mut candidates = Candidates::default();
+        for line in lines {
+            transport.find(&HeaderValue::from_bytes(line).unwrap(), |token| candidates.add(token));
+        }
+        candidates.iter().map(|token| token.expose().to_owned()).collect()
     }
 
     #[test]
@@ -233,7 +240,7 @@ mod tests {
             Transport::cookie(SessionCookie::default()),
         ] {
             let mut headers = HeaderMap::new();
-            transport.send(message, &mut headers);
+            transport.send(&message, &mut headers);
             assert_eq!(headers.len(), 1);
             assert!(!format!("{headers:?}").contains(TOKEN));
         }
