@@ -30,9 +30,9 @@
 //! are written with the noncharacter U+FDD0 before them.
 //!
 //! The seal binds the data to the id: a row that was swapped for another or edited by hand is refused as
-//! damaged. In PostgreSQL `sweep_at` is the minute of `expires_at`: it is in the index in its place, so that a
-//! session that is written several times a minute changes no index but once. Rows may be deleted by hand at any time. A second table, `…_migrations`, keeps which steps were
-//! taken to the present one.
+//! damaged. On the servers `sweep_at` is the minute of `expires_at`: it is in the index in its place, so that
+//! a session that is written several times a minute changes no index but once. Rows may be deleted by hand
+//! at any time. A second table, `…_migrations`, keeps which steps were taken to the present one.
 //!
 //! # How it works
 //!
@@ -40,6 +40,13 @@
 //! computed from, so that no statement reads first and no merge depends on what a database makes of JSON.
 //! Where the row is another one by then, a second statement reads it, and the change is laid over it if it
 //! fits, or answered as a conflict.
+//!
+//! What waits for a server goes there together: while every connection that carries loads is in use, further
+//! loads gather, and the next free one takes up to sixteen of them in one statement; creations and updates
+//! likewise. A statement of sixteen rows costs a server little more than one of a single row, so the busier
+//! it is the more it gets done. One operation alone waits for nothing. Each is answered for itself: an update
+//! among sixteen that is not written is a conflict of its own, and where a statement is refused for what one
+//! of its rows is, each is tried alone. SQLite's writers share transactions in the same way.
 //!
 //! # Drivers
 //!
@@ -49,7 +56,8 @@
 //! - PostgreSQL: tokio-postgres, which has many statements under way on one connection. A few connections
 //!   serve all requests, and there is no pool to hand over.
 //! - MySQL and MariaDB: sqlx's connections, kept by the store itself; a pool that is handed over tells how
-//!   to connect.
+//!   to connect. Where one statement carries many rows, the driver's share of the time is small, and another
+//!   one would gain little.
 //! - SQLite: rusqlite on threads of the store's own, since an operation of several statements then runs
 //!   where the connection is. It shares the version of SQLite with sqlx 0.8, so that both fit into one
 //!   application.
@@ -60,6 +68,8 @@
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod data;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod gather;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod limit;
 #[cfg(feature = "mysql")]
@@ -74,6 +84,8 @@ mod postgres;
 mod row;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod server;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

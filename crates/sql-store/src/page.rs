@@ -1,6 +1,17 @@
-//! Pages of a listing in the order of the ids: [`Ask`].
+//! Rows in the order of their ids, some at a time: [`Ask`], and [`check`] of all.
 
-use tower_keep_core::{Cursor, Listed, Page, Query, SessionId};
+use std::sync::Arc;
+
+use tower_keep_core::{
+    Checked, Cursor, Listed, Page, Problem, ProblemKind, Query, Record, SessionId, StoreError,
+    StoreErrorKind,
+};
+
+/// A row as it was found: the record under an id, or why it is none.
+pub(crate) type Found = (SessionId, Result<Record, StoreError>);
+
+/// So many rows are checked at a time.
+const CHECKED: i64 = 500;
 
 /// What a page asks the database for.
 #[derive(Clone, Debug)]
@@ -33,12 +44,43 @@ impl Ask {
         })
     }
 
-    /// The page of so many rows, whose last one was read under `last`.
-    pub(crate) fn page(&self, mut rows: Vec<(SessionId, Option<Listed>)>) -> Page {
+    /// The page that some rows make. A damaged one is left out, so that it does not hide all others.
+    pub(crate) fn page(&self, mut rows: Vec<Found>) -> Page {
         let wanted = usize::try_from(self.rows - 1).unwrap_or(usize::MAX);
         let more = rows.len() > wanted;
         rows.truncate(wanted);
         let next = rows.last().filter(|_| more).map(|(id, _)| Cursor::new(id.to_string()));
-        Page::new(rows.into_iter().filter_map(|(_, listed)| listed).collect(), next)
+        let listed = |(id, found): Found| match found {
+            Ok(record) => Some(Listed { id, record: Arc::new(record) }),
+            Err(error) => {
+                tracing::warn!(session = %id.short(), %error, "a damaged row is left out of a listing");
+                None
+            }
+        };
+        Page::new(rows.into_iter().filter_map(listed).collect(), next)
+    }
+}
+
+/// Looks at all live rows, and tells which are damaged.
+pub(crate) async fn check<F>(read: impl Fn(Ask) -> F) -> Result<Checked, StoreError>
+where
+    F: Future<Output = Result<Vec<Found>, StoreError>>,
+{
+    let mut checked = Checked::default();
+    let mut ask = Ask { layer: None, user: None, after: None, rows: CHECKED };
+    loop {
+        let rows = read(ask.clone()).await?;
+        let Some((last, _)) = rows.last() else { return Ok(checked) };
+        ask.after = Some(*last);
+        for (id, found) in rows {
+            match found {
+                Ok(_) => checked.sessions += 1,
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                    let problem = Problem::new(ProblemKind::Damaged, format!("row {id}"));
+                    checked.problems.push(problem);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

@@ -124,10 +124,6 @@ impl Swap {
     }
 }
 
-/// So often at most a change is laid over what others wrote meanwhile, before the caller is told.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-pub(crate) const ATTEMPTS: usize = 3;
-
 /// A version as the column keeps it.
 pub(crate) fn version(version: u64) -> i64 {
     version.cast_signed()
@@ -135,9 +131,4 @@ pub(crate) fn version(version: u64) -> i64 {
 
 pub(crate) fn corrupt(what: &'static str) -> StoreError {
     StoreError::new(StoreErrorKind::Corrupt, what)
-}
-
-/// Says on the log that a listing leaves out a damaged row, which must not hide all others.
-pub(crate) fn skip_damaged(id: &SessionId, error: &StoreError) {
-    tracing::warn!(session = %id.short(), %error, "a damaged row is left out of a listing");
 }

@@ -9,8 +9,13 @@ use tower_keep_core::{
 };
 use tower_keep_sql_store::SqliteStore;
 
-const ALL: &[Capability] =
-    &[Capability::Index, Capability::Sweep, Capability::Purge, Capability::Import];
+const ALL: &[Capability] = &[
+    Capability::Index,
+    Capability::Sweep,
+    Capability::Purge,
+    Capability::Import,
+    Capability::Check,
+];
 
 #[derive(Default)]
 struct Memory {

@@ -16,6 +16,9 @@ use crate::{
 /// So many connections a pool has, as is sqlx's default.
 const POOL: u32 = 10;
 
+/// So often each contender is measured.
+const ROUNDS: usize = 5;
+
 pub(crate) async fn run(quick: bool, wanted: &[&str]) {
     let is_wanted = |name| wanted.is_empty() || wanted.contains(&name);
     println!(
@@ -45,17 +48,12 @@ async fn postgres(quick: bool) {
         store.migrate().await.unwrap();
         tower_keep::contender(store)
     };
-    let raw = raw::postgres(&server.url()).await;
-    let floor = report("PostgreSQL", &raw, None, quick, None, None).await;
+    let there = server.url();
+    let contenders = [peer(&there).await, ours(&there).await, raw::postgres(&there).await];
     let proxy = Proxy::to(server.port()).await;
-    let url = server.url_at(proxy.port());
-    let there = peer(&server.url()).await;
-    let through = peer(&url).await;
-    let base =
-        report("PostgreSQL", &there, Some((&through, &proxy)), quick, None, Some(floor)).await;
-    let there = ours(&server.url()).await;
-    let through = ours(&url).await;
-    report("PostgreSQL", &there, Some((&through, &proxy)), quick, Some(base), Some(floor)).await;
+    let through = server.url_at(proxy.port());
+    let through = [peer(&through).await, ours(&through).await];
+    report("PostgreSQL", &contenders, Some((&through, &proxy)), quick).await;
 }
 
 async fn mariadb(quick: bool) {
@@ -72,14 +70,12 @@ async fn mariadb(quick: bool) {
         store.migrate().await.unwrap();
         tower_keep::contender(store)
     };
+    let there = server.url("keep");
+    let contenders = [peer(&there).await, ours(&there).await];
     let proxy = Proxy::to(server.port()).await;
-    let url = server.url_at(proxy.port(), "keep");
-    let there = peer(&server.url("keep")).await;
-    let through = peer(&url).await;
-    let base = report("MariaDB", &there, Some((&through, &proxy)), quick, None, None).await;
-    let there = ours(&server.url("keep")).await;
-    let through = ours(&url).await;
-    report("MariaDB", &there, Some((&through, &proxy)), quick, Some(base), None).await;
+    let through = server.url_at(proxy.port(), "keep");
+    let through = [peer(&through).await, ours(&through).await];
+    report("MariaDB", &contenders, Some((&through, &proxy)), quick).await;
 }
 
 async fn sqlite(quick: bool) {
@@ -93,36 +89,49 @@ async fn sqlite(quick: bool) {
     let store = PeerSqlite::new(pool);
     store.migrate().await.unwrap();
     let peer = tower_sessions::contender(store);
-    let base = report("SQLite", &peer, None, quick, None, None).await;
     let store = SqliteStore::builder().durable(false).open(place.path().join("ours.db"));
     let ours = tower_keep::contender(store.await.unwrap());
-    report("SQLite", &ours, None, quick, Some(base), None).await;
+    report("SQLite", &[peer, ours], None, quick).await;
 }
 
-/// Measures a contender and prints its row; gives its figures.
+/// Measures contenders in turn, so that a busy neighbour disturbs all of them, and prints the middle of
+/// their rounds beside that of the first one, the peer, and of the last one where that is the raw driver.
 async fn report(
     database: &str,
-    contender: &Contender,
-    through: Option<(&Contender, &Proxy)>,
+    contenders: &[Contender],
+    through: Option<(&[Contender], &Proxy)>,
     quick: bool,
-    peer: Option<[f64; 3]>,
-    floor: Option<[f64; 3]>,
-) -> [f64; 3] {
-    let figures = figures(contender, quick).await;
-    let mut row = format!("{database:<10} {:<14}", contender.name);
-    for (place, figure) in figures.iter().enumerate() {
-        row.push_str(&format!("  {figure:>7.0}"));
-        if let Some(peer) = peer {
-            row.push_str(&format!(" ({:.1}x)", figure / peer[place]));
-        }
-        if let Some(floor) = floor {
-            row.push_str(&format!(" [{:.0} %]", 100.0 * figure / floor[place]));
+) {
+    let mut rounds: Vec<Vec<[f64; 3]>> = vec![Vec::new(); contenders.len()];
+    for _ in 0..if quick { 1 } else { ROUNDS } {
+        for (contender, rounds) in contenders.iter().zip(&mut rounds) {
+            rounds.push(figures(contender, quick).await);
         }
     }
-    if let Some((through, proxy)) = through {
-        let [read, increment, create] = round_trips(through, proxy).await;
-        row.push_str(&format!("  round trips {read:.1} {increment:.1} {create:.1}"));
+    let middles: Vec<[f64; 3]> = rounds.iter().map(|rounds| middle(rounds)).collect();
+    for (place, contender) in contenders.iter().enumerate() {
+        let mut row = format!("{database:<10} {:<14}", contender.name);
+        for (scenario, figure) in middles[place].iter().enumerate() {
+            row.push_str(&format!("  {figure:>7.0} ({:.1}x", figure / middles[0][scenario]));
+            if let Some(floor) = middles.get(2) {
+                row.push_str(&format!(", {:.0} % of raw", 100.0 * figure / floor[scenario]));
+            }
+            row.push(')');
+        }
+        if let Some((through, proxy)) = through
+            && let Some(through) = through.get(place)
+        {
+            let [read, increment, create] = round_trips(through, proxy).await;
+            row.push_str(&format!("  round trips {read:.1} {increment:.1} {create:.1}"));
+        }
+        println!("{row}");
     }
-    println!("{row}");
-    figures
+}
+
+fn middle(rounds: &[[f64; 3]]) -> [f64; 3] {
+    [0, 1, 2].map(|scenario| {
+        let mut figures: Vec<f64> = rounds.iter().map(|round| round[scenario]).collect();
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    })
 }

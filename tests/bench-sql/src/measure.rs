@@ -17,7 +17,7 @@ const TASKS: usize = 64;
 
 /// Requests per second of s3, s5 and s7.
 pub(crate) async fn figures(contender: &Contender, quick: bool) -> [f64; 3] {
-    let time = Duration::from_millis(if quick { 500 } else { 3_000 });
+    let time = Duration::from_millis(if quick { 500 } else { 1_000 });
     let cookies = fill(contender, TASKS).await;
     let mut figures = [0.0; 3];
     for (figure, (app, has_cookie)) in figures.iter_mut().zip(scenarios(contender)) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use sqlx::{MySqlPool, mysql::MySqlConnectOptions};
 use tower_keep_core::{StoreError, StoreErrorKind};
 
+#[cfg(feature = "conformance")]
+use super::statements::BySize;
 use super::{
     MySqlStore,
     keep::Keep,
@@ -50,8 +52,9 @@ impl MySqlStoreBuilder {
         self
     }
 
-    /// Sets how many operations run at once, each on a connection: ten unless told. More wait their
-    /// turn.
+    /// Sets how many connections there are at most: ten unless told, and at least four. A quarter of them
+    /// each carries loads, creations and updates, of which those that wait go together; on the others
+    /// other operations run, one on each.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
         self
@@ -79,10 +82,14 @@ impl MySqlStoreBuilder {
     #[cfg(feature = "conformance")]
     #[doc(hidden)]
     pub fn statements(&self) -> Result<Vec<(&'static str, String)>, StoreError> {
-        let Statements { load, apply, touch, delete, list, list_user, stats, expired, .. } =
-            Statements::new(&self.table_name()?, None);
+        let Statements {
+            load, update, apply, touch, delete, list, list_user, stats, expired, ..
+        } = Statements::new(&self.table_name()?, None);
+        let some = |statement: &BySize| statement.for_at_least(4).0.to_owned();
         Ok(vec![
-            ("load", load),
+            ("load", load.for_at_least(1).0.to_owned()),
+            ("load_some", some(&load)),
+            ("update_some", some(&update)),
             ("apply", apply),
             ("touch", touch),
             ("delete", delete),
@@ -146,7 +153,7 @@ impl MySqlStoreBuilder {
         let pool = Pool::new(options, self.connections, self.connect_timeout);
         let link = pool.take().await?;
         pool.give_back(link);
-        Ok(MySqlStore::of(Keep { table, statements, pool }))
+        Ok(MySqlStore::of(Keep::new(table, statements, pool)))
     }
 
     fn table_name(&self) -> Result<TableName, StoreError> {

@@ -16,10 +16,10 @@ pub(crate) fn number(error: &Error) -> Option<u16> {
     error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number)
 }
 
-/// Whether the server rolled the statement back and it may go well if it is tried again: a deadlock,
-/// a lock that was waited for too long, a row that changed.
+/// Whether the server rolled the statement back and it may go well if it is tried again: a deadlock, a
+/// row that changed. A lock that was waited for in vain is none: the caller has waited long enough.
 pub(crate) fn is_transient(error: &Error) -> bool {
-    matches!(number(error), Some(1213 | 1205 | 1020))
+    matches!(number(error), Some(1213 | 1020))
 }
 
 /// Whether this server takes no writes, as one that was the primary before a failover. The statement

@@ -1,32 +1,18 @@
-//! Loads, lists and counts sessions.
-
-use std::sync::Arc;
+//! Lists and counts sessions.
 
 use sqlx::Row as _;
-use tower_keep_core::{
-    LayerName, Listed, Loaded, Page, Query, SessionId, Stats, StoreError, Timestamp,
-};
+use tower_keep_core::{LayerName, Stats, StoreError, Timestamp};
 
 use super::{
     error::failed,
     keep::Keep,
     values::{id as id_of, row},
 };
-use crate::{page::Ask, row::skip_damaged};
+use crate::page::{Ask, Found};
 
 impl Keep {
-    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let ask = || sqlx::query(&self.statements.load).bind(id.as_bytes().as_slice());
-        let rows = self.pool.read(ask).await?;
-        let Some(found) = rows.first() else { return Ok(None) };
-        let at = Timestamp::from_millis(found.try_get(11).map_err(failed)?);
-        Ok(Some(Loaded { record: Arc::new(row(found)?.record(id)?), at }))
-    }
-
-    pub(super) async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        let Some(ask) = Ask::new(query) else {
-            return Ok(Page::default());
-        };
+    /// Some live rows.
+    pub(super) async fn rows(&self, ask: &Ask) -> Result<Vec<Found>, StoreError> {
         let after = ask.after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let layer = ask.layer.as_deref().map(str::as_bytes);
         let user = ask.user.as_deref().map(str::as_bytes);
@@ -41,20 +27,11 @@ impl Keep {
             }
             .bind(ask.rows)
         });
-        let rows = rows.await?;
-        let mut page = Vec::with_capacity(rows.len());
-        for found in &rows {
+        let found = |found| {
             let id = id_of(found, 11)?;
-            let listed = match row(found).and_then(|row| row.record(&id)) {
-                Ok(record) => Some(Listed { id, record: Arc::new(record) }),
-                Err(error) => {
-                    skip_damaged(&id, &error);
-                    None
-                }
-            };
-            page.push((id, listed));
-        }
-        Ok(ask.page(page))
+            Ok((id, row(found).and_then(|row| row.record(&id))))
+        };
+        rows.await?.iter().map(found).collect()
     }
 
     pub(super) async fn stats(&self, layer: Option<&LayerName>) -> Result<Stats, StoreError> {

@@ -10,6 +10,7 @@ mod pool;
 mod statements;
 mod store;
 mod sweep;
+mod together;
 mod values;
 mod write;
 

@@ -17,7 +17,11 @@ use sqlx::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_keep_core::{StoreError, StoreErrorKind};
 
-use super::error::{failed, is_read_only, is_taken, is_transient, leaves_connection_whole};
+use super::{
+    error::{failed, is_read_only, is_taken, is_transient, leaves_connection_whole},
+    statements::MARKS,
+};
+use crate::server::pause;
 
 /// A connection that was idle for longer is asked whether it lives before it is used. One that is in
 /// use under load never is, so that a statement is one round trip.
@@ -33,6 +37,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(crate) struct Pool {
     options: MySqlConnectOptions,
     connect_timeout: Duration,
+    carriers: usize,
     idle: Mutex<Vec<Idle>>,
     permits: Arc<Semaphore>,
     /// Grows when a connection breaks: those that were there before are suspect.
@@ -40,9 +45,8 @@ pub(crate) struct Pool {
 }
 
 struct Idle {
-    connection: MySqlConnection,
+    link: Link,
     since: Instant,
-    breaks: u64,
 }
 
 /// A statement and its values.
@@ -53,6 +57,8 @@ pub(crate) type Asked<'q> = Query<'q, sqlx::MySql, MySqlArguments>;
 pub(crate) struct Link {
     connection: MySqlConnection,
     breaks: u64,
+    /// Another one for each statement, among the last few.
+    number: u8,
 }
 
 /// What a writing statement came to.
@@ -68,14 +74,21 @@ impl Pool {
         connections: usize,
         connect_timeout: Duration,
     ) -> Self {
+        let carriers = (connections / 4).max(1);
         Self {
             // The log is the application's, and statements are no news.
             options: options.disable_statement_logging(),
             connect_timeout,
+            carriers,
             idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(connections)),
+            permits: Arc::new(Semaphore::new(connections.saturating_sub(3 * carriers).max(1))),
             breaks: AtomicU64::new(0),
         }
+    }
+
+    /// How many connections carry each of what goes together.
+    pub(crate) fn carriers(&self) -> usize {
+        self.carriers
     }
 
     /// Runs an operation as a task of its own once its turn has come, so that a caller who goes away
@@ -103,11 +116,13 @@ impl Pool {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let breaks = self.breaks.load(Relaxed);
-            let Some(Idle { mut connection, since, breaks: then }) = idle else {
+            let Some(Idle { mut link, since }) = idle else {
                 return self.connect(breaks).await;
             };
-            if (since.elapsed() < IDLE && breaks == then) || connection.ping().await.is_ok() {
-                return Ok(Link { connection, breaks });
+            let is_fresh = since.elapsed() < IDLE && breaks == link.breaks;
+            if is_fresh || link.connection.ping().await.is_ok() {
+                link.breaks = breaks;
+                return Ok(link);
             }
         }
     }
@@ -122,7 +137,7 @@ impl Pool {
             Ok(connection)
         });
         match tokio::time::timeout(self.connect_timeout, connect).await {
-            Ok(Ok(connection)) => Ok(Link { connection, breaks }),
+            Ok(Ok(connection)) => Ok(Link { connection, breaks, number: 0 }),
             Ok(Err(error)) => Err(failed(error)),
             Err(_) => {
                 let cause = "no connection to the SQL server could be made in time";
@@ -133,8 +148,7 @@ impl Pool {
 
     /// Keeps a connection for the next caller; nothing may be under way on it.
     pub(crate) fn give_back(&self, link: Link) {
-        let Link { connection, breaks } = link;
-        let idle = Idle { connection, since: Instant::now(), breaks };
+        let idle = Idle { link, since: Instant::now() };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
     }
 
@@ -144,15 +158,17 @@ impl Pool {
         drop(link);
     }
 
-    /// Runs a statement that writes.
+    /// Runs a statement that writes, which is given a number that those before it on its connection had
+    /// not.
     pub(crate) async fn write<'q>(
         &self,
-        ask: impl Fn() -> Asked<'q>,
+        ask: impl Fn(u8) -> Asked<'q>,
     ) -> Result<Written, StoreError> {
         let mut attempt = 0;
         loop {
             let mut link = self.take().await?;
-            let error = match link.write(ask()).await {
+            link.number = (link.number + 1) % MARKS;
+            let error = match link.write(ask(link.number)).await {
                 Ok(done) => {
                     self.give_back(link);
                     return Ok(done);
@@ -232,12 +248,4 @@ fn refused(error: sqlx::Error) -> StoreError {
         return StoreError::new(StoreErrorKind::Unavailable, cause);
     }
     failed(error)
-}
-
-/// Waits a little longer each time, and not as long as others that failed at the same time.
-pub(crate) async fn pause(attempt: u32) {
-    let jitter = std::collections::hash_map::RandomState::new();
-    let random = std::hash::BuildHasher::hash_one(&jitter, attempt) % 1_000;
-    let longest = Duration::from_millis(2) * (1 << attempt.min(6));
-    tokio::time::sleep(longest * u32::try_from(random).unwrap_or(0) / 1_000).await;
 }

@@ -4,23 +4,28 @@ use std::{fmt, sync::Arc};
 
 use sqlx::MySqlPool;
 use tower_keep_core::{
-    Applied, Change, Created, Import, Index, LayerName, Loaded, NewRecord, Page, Purge, Purged,
-    Query, Record, Rotated, SessionId, Stats, Store, StoreError, StoreFuture, Sweep, Swept, Touch,
-    Touched,
+    Applied, Change, Check, Checked, Created, Import, Index, LayerName, Loaded, NewRecord, Page,
+    Purge, Purged, Query, Record, Rotated, SessionId, Stats, Store, StoreError, StoreFuture, Sweep,
+    Swept, Touch, Touched,
 };
 
 use super::{MySqlStoreBuilder, keep::Keep};
+use crate::{
+    page::{self, Ask},
+    server::{self, Server, Update},
+};
 
 /// Keeps sessions in MariaDB 10.6 or later, or MySQL 8.0 or later.
 ///
-/// A copy shares the connections. It has all capabilities: it lists, sweeps, purges and imports. The
+/// A copy shares the connections. It has all capabilities: it lists, sweeps, purges, imports and checks. The
 /// table is made by [`migrate`](Self::migrate) or `sessionctl migrate`.
 ///
 /// # Connections
 ///
 /// The store has connections of its own. One that was idle for a second is asked whether it lives
 /// before it is used, one that is in use is not, so that under load an operation is one round trip. An
-/// operation is one statement and a transaction of its own, but for a sign-in with a limit of sessions
+/// operation is one statement and a transaction of its own; where several loads, creations or updates wait
+/// for a connection, one statement carries up to sixteen of them. The exception is a sign-in with a limit of sessions
 /// per user, which takes a transaction under a lock of that user (`GET_LOCK`, which holds on one server
 /// and not across a cluster of several that are written to at once).
 ///
@@ -96,18 +101,23 @@ impl fmt::Debug for MySqlStore {
 
 impl Store for MySqlStore {
     fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+        if new.user_limit.is_none() {
+            return StoreFuture::new(server::create(&self.keep, id, new));
+        }
         let (id, new) = (*id, new.clone());
-        self.run(async move |keep| keep.create(&id, &new).await)
+        self.run(async move |keep| server::create(&keep, &id, &new).await)
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Loaded>> {
-        let id = *id;
-        self.run(async move |keep| keep.load(&id).await)
+        StoreFuture::new(self.keep.load(id))
     }
 
     fn apply<'a>(&'a self, id: &'a SessionId, change: &'a Change) -> StoreFuture<'a, Applied> {
+        if Update::is(change) {
+            return StoreFuture::new(server::apply(&self.keep, id, change));
+        }
         let (id, change) = (*id, change.clone());
-        self.run(async move |keep| keep.apply(&id, &change).await)
+        self.run(async move |keep| server::apply(&keep, &id, &change).await)
     }
 
     fn rotate<'a>(
@@ -117,7 +127,7 @@ impl Store for MySqlStore {
         change: &'a Change,
     ) -> StoreFuture<'a, Rotated> {
         let (old, new, change) = (*old, *new, change.clone());
-        self.run(async move |keep| keep.rotate(&old, &new, &change).await)
+        self.run(async move |keep| server::rotate(&keep, &old, &new, &change).await)
     }
 
     fn touch<'a>(&'a self, id: &'a SessionId, touch: Touch) -> StoreFuture<'a, Touched> {
@@ -145,12 +155,18 @@ impl Store for MySqlStore {
     fn import(&self) -> Option<&dyn Import> {
         Some(self)
     }
+
+    fn check(&self) -> Option<&dyn Check> {
+        Some(self)
+    }
 }
 
 impl Index for MySqlStore {
     fn list<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page> {
-        let query = query.clone();
-        self.run(async move |keep| keep.list(&query).await)
+        let Some(ask) = Ask::new(query) else {
+            return StoreFuture::ready(Ok(Page::default()));
+        };
+        self.run(async move |keep| Ok(ask.page(keep.rows(&ask).await?)))
     }
 
     fn stats<'a>(&'a self, layer: Option<&'a LayerName>) -> StoreFuture<'a, Stats> {
@@ -176,5 +192,11 @@ impl Import for MySqlStore {
     fn import<'a>(&'a self, id: &'a SessionId, record: &'a Record) -> StoreFuture<'a, Created> {
         let (id, record) = (*id, record.clone());
         self.run(async move |keep| keep.import(&id, &record).await)
+    }
+}
+
+impl Check for MySqlStore {
+    fn check(&self) -> StoreFuture<'_, Checked> {
+        StoreFuture::new(page::check(move |ask: Ask| async move { self.keep.rows(&ask).await }))
     }
 }

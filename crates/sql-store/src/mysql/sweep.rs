@@ -7,8 +7,9 @@ use super::{
     error::{failed, is_transient, leaves_connection_whole},
     keep::Keep,
     limited::{lock, unlock},
-    pool::{Asked, Link, Written, pause},
+    pool::{Asked, Link, Written},
 };
+use crate::server::pause;
 
 /// So many sessions are swept in one transaction at most: a few milliseconds of the server's.
 const MOST_SWEPT: usize = 250;

@@ -1,106 +1,62 @@
-//! Creates, changes, moves, touches, deletes and imports sessions.
+//! Changes, moves, touches, deletes and imports sessions.
+
+use std::sync::Arc;
 
 use sqlx::mysql::MySqlQueryResult;
 use tower_keep_core::{
-    Applied, Change, Client, Created, NewRecord, Receipt, Record, Rotated, SessionId, StoreError,
-    StoreErrorKind, Timestamp, Touch, Touched,
+    Change, Client, Created, Loaded, NewRecord, Receipt, Record, SessionId, StoreError, Timestamp,
+    Touch, Touched,
 };
 
 use super::{
     keep::Keep,
     pool::{Asked, Written},
-    statements::{Statements, TOUCH_EPOCH, VERSION_BITS},
+    statements::{EPOCH, Statements, VERSION_BITS},
+    together,
     values::{bounded, millis, time},
 };
-use crate::row::{ATTEMPTS, Sealed, Swap, version};
+use crate::{
+    gather::Gather,
+    row::{Sealed, Swap, version},
+    server::{ATTEMPTS, Ids, Inserted, Moved, New, Outcome, Server, SignIn, Update, make_free},
+};
+
+impl Server for Arc<Keep> {
+    async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        Gather::ask(self, |keep| &keep.loads, *id, together::load).await
+    }
+
+    async fn insert(&self, id: &SessionId, new: &NewRecord) -> Result<Inserted, StoreError> {
+        Gather::ask(self, |keep| &keep.creates, New::of(id, new)?, together::create).await
+    }
+
+    async fn swap(&self, ids: Ids<'_>, change: &Change, swap: Swap) -> Result<Moved, StoreError> {
+        if ids.to.is_none() && Update::is(change) {
+            let update = Update { id: *ids.from, lifetime: change.lifetime, swap };
+            return Gather::ask(self, |keep| &keep.updates, update, together::update).await;
+        }
+        let ask = |_| swapping(&self.statements, ids, change, &swap);
+        Ok(moved(change, &swap, &self.pool.write(ask).await?))
+    }
+
+    async fn clear_expired(&self, id: &SessionId) -> Result<(), StoreError> {
+        let ask = |_| sqlx::query(&self.statements.clear_expired).bind(id.as_bytes().as_slice());
+        self.pool.write(ask).await.map(drop)
+    }
+
+    async fn sign_in(&self, sign_in: &SignIn<'_>) -> Result<Outcome, StoreError> {
+        self.transact(sign_in).await
+    }
+}
 
 impl Keep {
-    pub(super) async fn create(
-        &self,
+    pub(super) async fn touch(
+        self: &Arc<Self>,
         id: &SessionId,
-        new: &NewRecord,
-    ) -> Result<Created, StoreError> {
-        if let (Some(user), Some(limit)) = (&new.user, new.user_limit) {
-            return self.create_limited(id, new, user, limit).await;
-        }
-        let sealed = Sealed::new(id, &new.fields)?;
-        for _ in 0..ATTEMPTS {
-            let ask = || insert(&self.statements, id, new, &sealed);
-            match self.pool.write(ask).await? {
-                Written::Rows(done) => return Ok(Created::Created(created(new, &done))),
-                Written::Taken if self.make_free(id).await? => {}
-                Written::Taken => return Ok(Created::Taken),
-            }
-        }
-        Err(never_at_rest())
-    }
-
-    pub(super) async fn apply(
-        &self,
-        id: &SessionId,
-        change: &Change,
-    ) -> Result<Applied, StoreError> {
-        let mut swap = Swap::of_base(change, id, id)?;
-        let mut attempt = 1;
-        loop {
-            let ask = || swapping(&self.statements, (id, None), change, &swap);
-            if let Moved::Done(receipt) = moved(change, &swap, &self.pool.write(ask).await?) {
-                return Ok(Applied::Applied(receipt));
-            }
-            // Only where the row was not what the change was computed from.
-            let Some(fresh) = self.load(id).await? else {
-                return Ok(Applied::Gone);
-            };
-            if attempt == ATTEMPTS || !change.fits(fresh.record.version) {
-                return Ok(Applied::Conflict(fresh));
-            }
-            swap = Swap::of_fresh(change, &fresh.record, id, id)?;
-            attempt += 1;
-        }
-    }
-
-    pub(super) async fn rotate(
-        &self,
-        old: &SessionId,
-        new: &SessionId,
-        change: &Change,
-    ) -> Result<Rotated, StoreError> {
-        if let (Some(user), Some(limit)) = (&change.user, change.user_limit) {
-            return self.rotate_limited(old, new, change, user, limit).await;
-        }
-        let mut swap = Swap::of_base(change, old, new)?;
-        for _ in 0..=ATTEMPTS {
-            let ask = || swapping(&self.statements, (old, Some(new)), change, &swap);
-            match moved(change, &swap, &self.pool.write(ask).await?) {
-                Moved::Done(receipt) => return Ok(Rotated::Rotated(receipt)),
-                Moved::Taken => {
-                    if !self.make_free(new).await? {
-                        return Ok(Rotated::Taken);
-                    }
-                }
-                Moved::Differs => match self.load(old).await? {
-                    None => return Ok(Rotated::Gone),
-                    Some(fresh) if fresh.record.version != change.base_version => {
-                        return Ok(Rotated::Conflict(fresh));
-                    }
-                    Some(fresh) => swap = Swap::of_fresh(change, &fresh.record, old, new)?,
-                },
-            }
-        }
-        Err(never_at_rest())
-    }
-
-    /// Removes what has expired under an id, and tells whether it is free. Under a random id lies
-    /// nothing, unless it was chosen.
-    pub(super) async fn make_free(&self, id: &SessionId) -> Result<bool, StoreError> {
-        let ask = || sqlx::query(&self.statements.clear_expired).bind(id.as_bytes().as_slice());
-        self.pool.write(ask).await?;
-        Ok(self.load(id).await?.is_none())
-    }
-
-    pub(super) async fn touch(&self, id: &SessionId, touch: Touch) -> Result<Touched, StoreError> {
+        touch: Touch,
+    ) -> Result<Touched, StoreError> {
         let lifetime = bounded(touch.lifetime);
-        let ask = || {
+        let ask = |_| {
             sqlx::query(&self.statements.touch)
                 .bind(millis(lifetime.idle))
                 .bind(millis(lifetime.absolute))
@@ -113,7 +69,7 @@ impl Keep {
             return Ok(Touched::Gone);
         }
         let told = done.last_insert_id();
-        let at = Timestamp::from_millis((told >> VERSION_BITS).cast_signed() + TOUCH_EPOCH);
+        let at = Timestamp::from_millis((told >> VERSION_BITS).cast_signed() + EPOCH);
         let mut receipt = Receipt {
             version: told % (1 << VERSION_BITS),
             at,
@@ -130,42 +86,42 @@ impl Keep {
     }
 
     pub(super) async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
-        let ask = || sqlx::query(&self.statements.delete).bind(id.as_bytes().as_slice());
+        let ask = |_| sqlx::query(&self.statements.delete).bind(id.as_bytes().as_slice());
         Ok(matches!(self.pool.write(ask).await?, Written::Rows(done) if done.rows_affected() > 0))
     }
 
     pub(super) async fn import(
-        &self,
+        self: &Arc<Self>,
         id: &SessionId,
         record: &Record,
     ) -> Result<Created, StoreError> {
         let sealed = Sealed::new(id, &record.fields)?;
         let receipt = Receipt::of(record, record.last_active);
+        let ask = |_| {
+            let client = record.client.as_ref();
+            sqlx::query(&self.statements.import)
+                .bind(id.as_bytes().as_slice())
+                .bind(record.layer.as_str().as_bytes())
+                .bind(record.user.as_ref().map(|user| user.as_str().as_bytes()))
+                .bind(client.and_then(Client::address).map(|address| address.to_string()))
+                .bind(client.and_then(Client::agent))
+                .bind(record.remember)
+                .bind(&*sealed.data)
+                .bind(sealed.seal)
+                .bind(version(record.version))
+                .bind(time(record.created_at))
+                .bind(time(record.last_active))
+                .bind(time(record.expires_at))
+                .bind(time(record.expires_at))
+        };
         for _ in 0..ATTEMPTS {
-            let ask = || {
-                let client = record.client.as_ref();
-                sqlx::query(&self.statements.import)
-                    .bind(id.as_bytes().as_slice())
-                    .bind(record.layer.as_str().as_bytes())
-                    .bind(record.user.as_ref().map(|user| user.as_str().as_bytes()))
-                    .bind(client.and_then(Client::address).map(|address| address.to_string()))
-                    .bind(client.and_then(Client::agent))
-                    .bind(record.remember)
-                    .bind(&sealed.data)
-                    .bind(sealed.seal)
-                    .bind(version(record.version))
-                    .bind(time(record.created_at))
-                    .bind(time(record.last_active))
-                    .bind(time(record.expires_at))
-                    .bind(time(record.expires_at))
-            };
             match self.pool.write(ask).await? {
                 Written::Rows(done) if done.rows_affected() > 0 => {
                     return Ok(Created::Created(receipt));
                 }
                 // It has expired and is not stored.
                 Written::Rows(_) => break,
-                Written::Taken if self.make_free(id).await? => {}
+                Written::Taken if make_free(self, id).await? => {}
                 Written::Taken => break,
             }
         }
@@ -176,23 +132,19 @@ impl Keep {
     }
 }
 
-/// Inserts a record.
-pub(super) fn insert<'q>(
-    statements: &'q Statements,
-    id: &'q SessionId,
-    new: &'q NewRecord,
-    sealed: &'q Sealed,
-) -> Asked<'q> {
-    let client = new.client.as_ref();
-    let lifetime = bounded(new.lifetime);
-    sqlx::query(&statements.create)
+/// Adds the values of a record to a statement that inserts some.
+pub(super) fn fill<'q>(asked: Asked<'q>, new: &'q New) -> Asked<'q> {
+    let New { id, record, sealed } = new;
+    let client = record.client.as_ref();
+    let lifetime = bounded(record.lifetime);
+    asked
         .bind(id.as_bytes().as_slice())
-        .bind(new.layer.as_str().as_bytes())
-        .bind(new.user.as_ref().map(|user| user.as_str().as_bytes()))
+        .bind(record.layer.as_str().as_bytes())
+        .bind(record.user.as_ref().map(|user| user.as_str().as_bytes()))
         .bind(client.and_then(Client::address).map(|address| address.to_string()))
         .bind(client.and_then(Client::agent))
-        .bind(new.remember)
-        .bind(&sealed.data)
+        .bind(record.remember)
+        .bind(&*sealed.data)
         .bind(sealed.seal)
         .bind(millis(lifetime.idle.min(lifetime.absolute)))
 }
@@ -203,20 +155,10 @@ pub(super) fn created(new: &NewRecord, done: &MySqlQueryResult) -> Receipt {
     Receipt { version: 1, at, expires_at, evicted: 0 }
 }
 
-/// What became of a change.
-pub(super) enum Moved {
-    /// It is written.
-    Done(Receipt),
-    /// There is no such row, or it is not what the change was computed from.
-    Differs,
-    /// The new id is another row's.
-    Taken,
-}
-
 /// Writes a change to the row that it was computed from, and moves that to another id if there is one.
 pub(super) fn swapping<'q>(
     statements: &'q Statements,
-    (id, to): (&'q SessionId, Option<&'q SessionId>),
+    Ids { from, to }: Ids<'q>,
     change: &'q Change,
     swap: &'q Swap,
 ) -> Asked<'q> {
@@ -232,9 +174,9 @@ pub(super) fn swapping<'q>(
         .bind(millis(lifetime.absolute))
         .bind(change.user.as_ref().map(|user| user.as_str().as_bytes()))
         .bind(change.remember)
-        .bind(&swap.after.data)
+        .bind(&*swap.after.data)
         .bind(swap.after.seal)
-        .bind(id.as_bytes().as_slice())
+        .bind(from.as_bytes().as_slice())
         .bind(swap.version)
         .bind(swap.before)
 }
@@ -254,9 +196,4 @@ pub(super) fn moved(change: &Change, swap: &Swap, written: &Written) -> Moved {
             })
         }
     }
-}
-
-/// Others write to a row faster than a change can be laid over it.
-pub(super) fn never_at_rest() -> StoreError {
-    StoreError::new(StoreErrorKind::Unavailable, "others write to this session without a pause")
 }

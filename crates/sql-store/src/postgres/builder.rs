@@ -9,9 +9,7 @@ use tower_keep_core::{StoreError, StoreErrorKind};
 use super::statements::Which;
 use super::{
     PostgresStore,
-    exclusive::Exclusive,
     keep::Keep,
-    lanes::Lanes,
     link::Address,
     statements::{self, Statements},
     tls::Tls,
@@ -98,6 +96,7 @@ impl PostgresStoreBuilder {
         let statements = Statements::new(&self.table_name()?, None);
         let named = [
             ("load", Which::Load),
+            ("update", Which::Update),
             ("apply", Which::Apply),
             ("rotate", Which::Rotate),
             ("touch", Which::Touch),
@@ -160,12 +159,7 @@ impl PostgresStoreBuilder {
             tls: Tls::new(self.authorities.as_deref())?,
             statements: Arc::new(Statements::new(&table, self.clock.as_deref())),
         };
-        let keep = Keep {
-            table,
-            lanes: Lanes::new(address.clone(), self.connections),
-            exclusive: Exclusive::new(address.clone()),
-            address,
-        };
+        let keep = Keep::new(table, address, self.connections);
         keep.lanes.check().await?;
         Ok(PostgresStore::of(keep))
     }

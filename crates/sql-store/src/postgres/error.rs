@@ -43,7 +43,10 @@ fn kind(error: &Error) -> StoreErrorKind {
         return StoreErrorKind::Unavailable;
     };
     match (code, &code.code()[..2]) {
-        (&SqlState::DISK_FULL | &SqlState::OUT_OF_MEMORY, _) | (_, "54") => StoreErrorKind::Full,
+        // No room; or a value that the server does not take, for its size or for what it is.
+        (&SqlState::DISK_FULL | &SqlState::OUT_OF_MEMORY, _) | (_, "22" | "54") => {
+            StoreErrorKind::Full
+        }
         (&SqlState::QUERY_CANCELED | &SqlState::LOCK_NOT_AVAILABLE, _) => StoreErrorKind::TimedOut,
         // Syntax and missing names; authorization; database and schema.
         (_, "28" | "3D" | "3F" | "42") => StoreErrorKind::Misconfigured,

@@ -1,40 +1,21 @@
-//! Loads, lists and counts sessions.
+//! Lists and counts sessions.
 
-use std::sync::Arc;
-
-use tokio_postgres::types::ToSql;
-use tower_keep_core::{
-    LayerName, Listed, Loaded, Page, Query, SessionId, Stats, StoreError, Timestamp,
-};
+use tower_keep_core::{LayerName, Stats, StoreError, Timestamp};
 
 use super::{
     error::failed,
     keep::Keep,
-    lanes::{Answer, Repeat},
     statements::Which,
-    values::{Instant, row},
+    values::{Instant, id as id_of, row},
 };
 use crate::{
     data::escape_text,
-    page::Ask,
-    row::{corrupt, skip_damaged},
+    page::{Ask, Found},
 };
 
 impl Keep {
-    pub(super) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let values: &[&(dyn ToSql + Sync)] = &[&id.as_bytes().as_slice()];
-        let Answer::Rows(rows) = self.lanes.run(Which::Load, Repeat::Freely, values).await? else {
-            return Ok(None);
-        };
-        let Some(found) = rows.first() else { return Ok(None) };
-        let Instant(at) = found.try_get(11).map_err(failed)?;
-        Ok(Some(Loaded { record: Arc::new(row(found)?.record(id)?), at }))
-    }
-
-    pub(super) async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        let Some(ask) = Ask::new(query) else {
-            return Ok(Page::default());
-        };
+    /// Some live rows.
+    pub(super) async fn rows(&self, ask: &Ask) -> Result<Vec<Found>, StoreError> {
         let after = ask.after.as_ref().map_or(&[][..], |id| id.as_bytes());
         let layer = ask.layer.as_deref().map(escape_text);
         let user = ask.user.as_deref().map(escape_text);
@@ -45,21 +26,11 @@ impl Keep {
         };
         let rows = rows.map_err(failed)?;
         link.give_back();
-        let mut page = Vec::with_capacity(rows.len());
-        for found in &rows {
-            let id: &[u8] = found.try_get(11).map_err(failed)?;
-            let id = id.try_into().map_err(|_| corrupt("an id that is none"))?;
-            let id = SessionId::from_bytes(id);
-            let listed = match row(found).and_then(|row| row.record(&id)) {
-                Ok(record) => Some(Listed { id, record: Arc::new(record) }),
-                Err(error) => {
-                    skip_damaged(&id, &error);
-                    None
-                }
-            };
-            page.push((id, listed));
-        }
-        Ok(ask.page(page))
+        let found = |found| {
+            let id = id_of(found, 11)?;
+            Ok((id, row(found).and_then(|row| row.record(&id))))
+        };
+        rows.iter().map(found).collect()
     }
 
     pub(super) async fn stats(&self, layer: Option<&LayerName>) -> Result<Stats, StoreError> {

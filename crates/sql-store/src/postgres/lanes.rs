@@ -1,11 +1,8 @@
 //! The connections that requests share: [`Lanes`].
 
-use std::{
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use tokio::sync::Mutex;
@@ -17,6 +14,7 @@ use super::{
     link::{Address, Link},
     statements::Which,
 };
+use crate::server::pause;
 
 /// So often a statement is tried that the server rolled back for the sake of another one.
 const ATTEMPTS: u32 = 8;
@@ -151,12 +149,4 @@ impl Lane {
             *present = None;
         }
     }
-}
-
-/// Waits a little longer each time, and not as long as others that failed at the same time.
-pub(crate) async fn pause(attempt: u32) {
-    let jitter = std::collections::hash_map::RandomState::new();
-    let random = std::hash::BuildHasher::hash_one(&jitter, attempt) % 1_000;
-    let longest = Duration::from_millis(2) * (1 << attempt.min(6));
-    tokio::time::sleep(longest * u32::try_from(random).unwrap_or(0) / 1_000).await;
 }

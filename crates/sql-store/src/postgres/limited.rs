@@ -1,24 +1,22 @@
 //! Sign-ins of users who may have so many sessions: a transaction under a lock of the user's.
 
 use tokio_postgres::types::ToSql;
-use tower_keep_core::{
-    Change, Created, NewRecord, Receipt, Rotated, SessionId, StoreError, StoreErrorKind, UserId,
-    UserLimit,
-};
+use tower_keep_core::{SessionId, StoreError, StoreErrorKind, UserId, UserLimit};
 use twox_hash::XxHash3_64;
 
 use super::{
     error::{failed, is_taken, is_transient},
     keep::Keep,
-    lanes::{Answer, pause},
+    lanes::Answer,
     link::Link,
     statements::Which,
-    write::{Moved, Run, insert, never_at_rest, write},
+    together::{insert, inserted},
+    write::{Run, write},
 };
 use crate::{
     data::escape_text,
     limit::Room,
-    row::{ATTEMPTS, Swap},
+    server::{Ids, Inserted, Moved, Outcome, SignIn, Work, pause},
 };
 
 /// So often a transaction is tried that the server rolled back for the sake of another one.
@@ -85,86 +83,13 @@ impl Link {
     }
 }
 
-/// A sign-in that counts the user's sessions.
-struct SignIn<'a> {
-    /// The id that the session gets.
-    id: &'a SessionId,
-    user: &'a UserId,
-    limit: UserLimit,
-    work: Work<'a>,
-}
-
-enum Work<'a> {
-    Create(&'a NewRecord),
-    Move(&'a SessionId, &'a Change, Swap),
-}
-
-/// What a sign-in came to.
-enum Outcome {
-    Done(Receipt),
-    Differs,
-    Taken,
-    OverLimit,
-}
-
 impl Keep {
-    pub(super) async fn create_limited(
-        &self,
-        id: &SessionId,
-        new: &NewRecord,
-        user: &UserId,
-        limit: UserLimit,
-    ) -> Result<Created, StoreError> {
-        let sign_in = SignIn { id, user, limit, work: Work::Create(new) };
-        Ok(match self.sign_in(&sign_in).await? {
-            Outcome::Done(receipt) => Created::Created(receipt),
-            Outcome::Differs | Outcome::Taken => Created::Taken,
-            Outcome::OverLimit => Created::OverLimit,
-        })
-    }
-
-    pub(super) async fn rotate_limited(
-        &self,
-        old: &SessionId,
-        new: &SessionId,
-        change: &Change,
-        user: &UserId,
-        limit: UserLimit,
-    ) -> Result<Rotated, StoreError> {
-        let mut swap = Swap::of_base(change, old, new)?;
-        for _ in 0..=ATTEMPTS {
-            let sign_in = SignIn { id: new, user, limit, work: Work::Move(old, change, swap) };
-            match self.sign_in(&sign_in).await? {
-                Outcome::Done(receipt) => return Ok(Rotated::Rotated(receipt)),
-                Outcome::OverLimit => return Ok(Rotated::OverLimit),
-                Outcome::Taken => return Ok(Rotated::Taken),
-                Outcome::Differs => {}
-            }
-            match self.load(old).await? {
-                None => return Ok(Rotated::Gone),
-                Some(fresh) if fresh.record.version != change.base_version => {
-                    return Ok(Rotated::Conflict(fresh));
-                }
-                Some(fresh) => swap = Swap::of_fresh(change, &fresh.record, old, new)?,
-            }
-        }
-        Err(never_at_rest())
-    }
-
     /// Runs a sign-in, beside which no other of the same user's runs.
-    async fn sign_in(&self, sign_in: &SignIn<'_>) -> Result<Outcome, StoreError> {
-        let mut cleared = false;
+    pub(super) async fn transact(&self, sign_in: &SignIn<'_>) -> Result<Outcome, StoreError> {
         let mut attempt = 1;
         loop {
             let link = self.exclusive.take().await?;
-            match sign_in.transact(&link).await {
-                Ok(Outcome::Taken) => {
-                    link.give_back();
-                    if cleared || !self.make_free(sign_in.id).await? {
-                        return Ok(Outcome::Taken);
-                    }
-                    cleared = true;
-                }
+            match transact(&link, sign_in).await {
                 Ok(outcome) => {
                     link.give_back();
                     return Ok(outcome);
@@ -181,39 +106,41 @@ impl Keep {
     }
 }
 
-impl SignIn<'_> {
-    async fn transact(&self, link: &Link) -> Result<Outcome, StoreError> {
-        // Users of two layers or tables may share a lock, which costs them a moment.
-        let key = XxHash3_64::oneshot(self.user.as_str().as_bytes()).cast_signed();
-        let begin =
-            format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({key})");
-        link.batch(&begin).await?;
-        let outcome = self.run(link).await?;
-        let end = if matches!(outcome, Outcome::Done(_)) { "COMMIT" } else { "ROLLBACK" };
-        link.batch(end).await?;
-        Ok(outcome)
-    }
+async fn transact(link: &Link, sign_in: &SignIn<'_>) -> Result<Outcome, StoreError> {
+    // Users of two layers or tables may share a lock, which costs them a moment.
+    let key = XxHash3_64::oneshot(sign_in.user.as_str().as_bytes()).cast_signed();
+    let begin =
+        format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({key})");
+    link.batch(&begin).await?;
+    let outcome = work(link, sign_in).await?;
+    let end = if matches!(outcome, Outcome::Done(_)) { "COMMIT" } else { "ROLLBACK" };
+    link.batch(end).await?;
+    Ok(outcome)
+}
 
-    async fn run(&self, link: &Link) -> Result<Outcome, StoreError> {
-        let mut receipt = match &self.work {
-            Work::Create(new) => match insert(link, self.id, new).await? {
-                Created::Created(receipt) => receipt,
-                _ => return Ok(Outcome::Taken),
+async fn work(link: &Link, sign_in: &SignIn<'_>) -> Result<Outcome, StoreError> {
+    let mut receipt = match &sign_in.work {
+        Work::Create(new) => match insert(link, std::slice::from_ref(new)).await? {
+            Answer::Rows(rows) => match inserted(&rows, sign_in.id)? {
+                Inserted::Done(receipt) => receipt,
+                Inserted::Taken => return Ok(Outcome::Taken),
             },
-            Work::Move(old, change, swap) => {
-                match write(link, (old, Some(self.id)), change, swap).await? {
-                    Moved::Done(receipt) => receipt,
-                    Moved::Differs => return Ok(Outcome::Differs),
-                    Moved::Taken => return Ok(Outcome::Taken),
-                }
+            Answer::Taken => return Ok(Outcome::Taken),
+        },
+        Work::Move(old, change, swap) => {
+            let ids = Ids { from: old, to: Some(sign_in.id) };
+            match write(link, ids, change, swap).await? {
+                Moved::Done(receipt) => receipt,
+                Moved::Differs => return Ok(Outcome::Differs),
+                Moved::Taken => return Ok(Outcome::Taken),
             }
-        };
-        Ok(match link.make_room(self.id, self.user, self.limit).await? {
-            Some(evicted) => {
-                receipt.evicted = evicted;
-                Outcome::Done(receipt)
-            }
-            None => Outcome::OverLimit,
-        })
-    }
+        }
+    };
+    Ok(match link.make_room(sign_in.id, sign_in.user, sign_in.limit).await? {
+        Some(evicted) => {
+            receipt.evicted = evicted;
+            Outcome::Done(receipt)
+        }
+        None => Outcome::OverLimit,
+    })
 }

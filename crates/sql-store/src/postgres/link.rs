@@ -12,6 +12,12 @@ use super::{
     tls::Tls,
 };
 
+/// All that runs here finds its rows by an index, however small the table was when a statement was planned;
+/// it is planned once, and too short to be worth compiling.
+const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; \
+                        SET enable_seqscan = off; SET enable_bitmapscan = off; \
+                        SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// How to connect.
 #[derive(Clone)]
 pub(crate) struct Address {
@@ -40,6 +46,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) async fn open(address: &Address) -> Result<Self, StoreError> {
         let client = address.tls.connect(&address.config).await?;
+        client.batch_execute(SETTINGS).await.map_err(failed)?;
         Ok(Self {
             client,
             texts: Arc::clone(&address.statements),

@@ -13,6 +13,7 @@ mod statements;
 mod store;
 mod sweep;
 mod tls;
+mod together;
 mod values;
 mod write;
 

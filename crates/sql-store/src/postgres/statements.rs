@@ -8,6 +8,7 @@ pub(crate) enum Which {
     Load,
     Create,
     Import,
+    Update,
     Apply,
     Rotate,
     ClearExpired,
@@ -43,7 +44,8 @@ impl Statements {
         let key = format!("'{}'::regclass::oid::int", table.quoted('"'));
         let table = table.quoted('"');
         let now = clock.map_or_else(|| NOW.to_owned(), |clock| format!("({clock})"));
-        let at = format!("(SELECT {now} AS at) AS clock");
+        // Computed once and not for each row, by the server's own rule for OFFSET.
+        let at = format!("(SELECT {now} AS at OFFSET 0) AS clock");
         let after = |parameter| format!("at + ${parameter}::float8 * interval '1 millisecond'");
         let receipt = "RETURNING version, expires_at, at";
         // What a change writes.
@@ -59,12 +61,6 @@ impl Statements {
             after(5)
         );
         let is_base = "id = $1 AND version = $2 AND seal = $3 AND expires_at > at";
-        let insert = |values: &str, only: &str| {
-            format!(
-                "INSERT INTO {table} (id, {COLUMNS}) SELECT {values} FROM {at} {only} \
-                 RETURNING version, expires_at, {now} AS at"
-            )
-        };
         // In the index alone: those whose last minute has not begun; looked at: those in their last.
         let live = format!(
             "(SELECT layer, user_id, created_at FROM {table} WHERE sweep_at > {now} \
@@ -78,16 +74,42 @@ impl Statements {
             (
                 Which::Load,
                 format!(
-                    "SELECT {COLUMNS}, {now} FROM {table} WHERE id = $1 AND expires_at > {now}"
+                    "SELECT {COLUMNS}, at, id FROM {at}, {table} \
+                     WHERE id = ANY($1::bytea[]) AND expires_at > at"
                 ),
             ),
             (
                 Which::Create,
-                insert(&format!("$1, $2, $3, $4, $5, at, at, {}, 1, $7, $8, $9", after(6)), ""),
+                format!(
+                    "INSERT INTO {table} (id, {COLUMNS}) \
+                     SELECT new.id, new.layer, user_id, address, agent, at, at, \
+                     at + idle * interval '1 millisecond', 1, remember, data, seal \
+                     FROM {at}, unnest($1::bytea[], $2::text[], $3::text[], $4::inet[], $5::text[], \
+                     $6::float8[], $7::boolean[], $8::json[], $9::bigint[]) \
+                     AS new (id, layer, user_id, address, agent, idle, remember, data, seal) \
+                     RETURNING version, expires_at, created_at AS at, id"
+                ),
             ),
             (
                 Which::Import,
-                insert("$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12", "WHERE $8 > at"),
+                format!(
+                    "INSERT INTO {table} (id, {COLUMNS}) \
+                     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 \
+                     FROM {at} WHERE $8 > at RETURNING version, expires_at, {now} AS at"
+                ),
+            ),
+            (
+                Which::Update,
+                format!(
+                    "UPDATE {table} AS kept SET version = version + 1, last_active = at, \
+                     expires_at = least({}, created_at + $7::float8 * interval '1 millisecond'), \
+                     data = new.data, seal = new.seal \
+                     FROM {at}, unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::json[], \
+                     $5::bigint[]) AS new (id, base, before, data, seal) \
+                     WHERE kept.id = new.id AND version = base AND kept.seal = before \
+                     AND expires_at > at {receipt}, kept.id",
+                    after(6)
+                ),
             ),
             (
                 Which::Apply,

@@ -3,16 +3,20 @@
 use std::{fmt, sync::Arc};
 
 use tower_keep_core::{
-    Applied, Change, Created, Import, Index, LayerName, Loaded, NewRecord, Page, Purge, Purged,
-    Query, Record, Rotated, SessionId, Stats, Store, StoreError, StoreFuture, Sweep, Swept, Touch,
-    Touched,
+    Applied, Change, Check, Checked, Created, Import, Index, LayerName, Loaded, NewRecord, Page,
+    Purge, Purged, Query, Record, Rotated, SessionId, Stats, Store, StoreError, StoreFuture, Sweep,
+    Swept, Touch, Touched,
 };
 
 use super::{PostgresStoreBuilder, keep::Keep, migrate::migrate};
+use crate::{
+    page::{self, Ask},
+    server::{self, Server},
+};
 
 /// Keeps sessions in PostgreSQL.
 ///
-/// A copy shares the connections. It has all capabilities: it lists, sweeps, purges and imports. The
+/// A copy shares the connections. It has all capabilities: it lists, sweeps, purges, imports and checks. The
 /// table is made by [`migrate`](Self::migrate) or `sessionctl migrate`.
 ///
 /// # Connections
@@ -20,7 +24,8 @@ use super::{PostgresStoreBuilder, keep::Keep, migrate::migrate};
 /// Requests share a few connections, on each of which many statements are under way at once, and
 /// which are made anew when they break. There is no pool to hand over: a pool gives each caller a
 /// connection alone, and checks it before and after, which costs three round trips for one statement.
-/// An operation is one statement and a transaction of its own, but for a sign-in with a limit of
+/// An operation is one statement and a transaction of its own; where several loads, creations or updates
+/// wait, one statement carries up to sixteen of them. The exception is a sign-in with a limit of
 /// sessions per user, which takes a transaction on a connection of its own under a lock of that user.
 ///
 /// A pooler in between, such as PgBouncer, must keep prepared statements: its session mode does.
@@ -81,7 +86,7 @@ impl fmt::Debug for PostgresStore {
 
 impl Store for PostgresStore {
     fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
-        StoreFuture::new(self.keep.create(id, new))
+        StoreFuture::new(server::create(&self.keep, id, new))
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Loaded>> {
@@ -89,7 +94,7 @@ impl Store for PostgresStore {
     }
 
     fn apply<'a>(&'a self, id: &'a SessionId, change: &'a Change) -> StoreFuture<'a, Applied> {
-        StoreFuture::new(self.keep.apply(id, change))
+        StoreFuture::new(server::apply(&self.keep, id, change))
     }
 
     fn rotate<'a>(
@@ -98,7 +103,7 @@ impl Store for PostgresStore {
         new: &'a SessionId,
         change: &'a Change,
     ) -> StoreFuture<'a, Rotated> {
-        StoreFuture::new(self.keep.rotate(old, new, change))
+        StoreFuture::new(server::rotate(&self.keep, old, new, change))
     }
 
     fn touch<'a>(&'a self, id: &'a SessionId, touch: Touch) -> StoreFuture<'a, Touched> {
@@ -124,11 +129,18 @@ impl Store for PostgresStore {
     fn import(&self) -> Option<&dyn Import> {
         Some(self)
     }
+
+    fn check(&self) -> Option<&dyn Check> {
+        Some(self)
+    }
 }
 
 impl Index for PostgresStore {
     fn list<'a>(&'a self, query: &'a Query) -> StoreFuture<'a, Page> {
-        StoreFuture::new(self.keep.list(query))
+        let Some(ask) = Ask::new(query) else {
+            return StoreFuture::ready(Ok(Page::default()));
+        };
+        StoreFuture::new(async move { Ok(ask.page(self.keep.rows(&ask).await?)) })
     }
 
     fn stats<'a>(&'a self, layer: Option<&'a LayerName>) -> StoreFuture<'a, Stats> {
@@ -151,5 +163,11 @@ impl Purge for PostgresStore {
 impl Import for PostgresStore {
     fn import<'a>(&'a self, id: &'a SessionId, record: &'a Record) -> StoreFuture<'a, Created> {
         StoreFuture::new(self.keep.import(id, record))
+    }
+}
+
+impl Check for PostgresStore {
+    fn check(&self) -> StoreFuture<'_, Checked> {
+        StoreFuture::new(page::check(move |ask: Ask| async move { self.keep.rows(&ask).await }))
     }
 }

@@ -4,10 +4,13 @@ use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
-use tower_keep_core::{Receipt, StoreError, Timestamp};
+use tower_keep_core::{Receipt, SessionId, StoreError, Timestamp};
 
 use super::error::failed;
-use crate::{data::unescape_text, row::Row};
+use crate::{
+    data::unescape_text,
+    row::{Row, corrupt},
+};
 
 type Failed = Box<dyn StdError + Sync + Send>;
 
@@ -96,6 +99,13 @@ pub(crate) fn row(row: &tokio_postgres::Row) -> Result<Row<'_>, StoreError> {
         data: Cow::Borrowed(data),
         seal: row.try_get(10).map_err(failed)?,
     })
+}
+
+/// Reads an id.
+pub(crate) fn id(row: &tokio_postgres::Row, column: usize) -> Result<SessionId, StoreError> {
+    let bytes: &[u8] = row.try_get(column).map_err(failed)?;
+    let bytes = bytes.try_into().map_err(|_| corrupt("an id that is none"))?;
+    Ok(SessionId::from_bytes(bytes))
 }
 
 /// Reads what a writing statement returns.

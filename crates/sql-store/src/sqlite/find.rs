@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row as SqlRow, params, types::ValueRef};
-use tower_keep_core::{Listed, Loaded, Page, SessionId, Stats, StoreError, Timestamp};
+use tower_keep_core::{Loaded, SessionId, Stats, StoreError, Timestamp};
 
 use super::{error::failed, statements::Statements};
 use crate::{
-    page::Ask,
-    row::{Row, corrupt, skip_damaged},
+    page::{Ask, Found},
+    row::{Row, corrupt},
 };
 
 /// The live session of an id.
@@ -29,15 +29,15 @@ pub(super) fn load(
     }
 }
 
-/// A page of sessions.
-pub(super) fn list(
+/// Some live rows.
+pub(super) fn rows(
     statements: &Statements,
     connection: &Connection,
     ask: &Ask,
     now: Timestamp,
-) -> Result<Page, StoreError> {
+) -> Result<Vec<Found>, StoreError> {
     let after = ask.after.as_ref().map_or(&[][..], |id| id.as_bytes());
-    let mut page = Vec::new();
+    let mut found = Vec::new();
     let text = if ask.user.is_some() { &statements.list_user } else { &statements.list };
     let mut statement = connection.prepare_cached(text).map_err(failed)?;
     let mut rows = match &ask.user {
@@ -47,16 +47,9 @@ pub(super) fn list(
     .map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let id = SessionId::from_bytes(row.get(11).map_err(failed)?);
-        let listed = match read(row).and_then(|row| row.record(&id)) {
-            Ok(record) => Some(Listed { id, record: Arc::new(record) }),
-            Err(error) => {
-                skip_damaged(&id, &error);
-                None
-            }
-        };
-        page.push((id, listed));
+        found.push((id, read(row).and_then(|row| row.record(&id))));
     }
-    Ok(ask.page(page))
+    Ok(found)
 }
 
 /// Figures, from an index alone.

@@ -4,9 +4,9 @@ use std::{fmt, path::PathBuf, sync::Arc, thread};
 
 use tokio::sync::oneshot;
 use tower_keep_core::{
-    Applied, Change, Clock, Created, Import, Index, LayerName, Loaded, NewRecord, Page, Purge,
-    Purged, Query, Record, Rotated, SessionId, Stats, Store, StoreError, StoreErrorKind,
-    StoreFuture, Sweep, Swept, Timestamp, Touch, Touched,
+    Applied, Change, Check, Checked, Clock, Created, Import, Index, LayerName, Loaded, NewRecord,
+    Page, Purge, Purged, Query, Record, Rotated, SessionId, Stats, Store, StoreError,
+    StoreErrorKind, StoreFuture, Sweep, Swept, Timestamp, Touch, Touched,
 };
 
 use super::{
@@ -17,11 +17,15 @@ use super::{
     statements::Statements,
     worker::Workers,
 };
-use crate::{name::TableName, page::Ask, row::Swap};
+use crate::{
+    name::TableName,
+    page::{self, Ask, Found},
+    row::Swap,
+};
 
 /// Keeps sessions in an SQLite database, in a file or in memory.
 ///
-/// A copy shares the connections. It has all capabilities: it lists, sweeps, purges and imports. The
+/// A copy shares the connections. It has all capabilities: it lists, sweeps, purges, imports and checks. The
 /// table is made when the store is opened.
 ///
 /// Several processes of one machine may share the file; a network file system must not hold it
@@ -165,6 +169,13 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    async fn rows(&self, ask: Ask) -> Result<Vec<Found>, StoreError> {
+        self.read(move |keep, connection, now| find::rows(&keep.statements, connection, &ask, now))
+            .await
+    }
+}
+
 impl Store for SqliteStore {
     fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
         let (id, new) = (*id, new.clone());
@@ -242,6 +253,10 @@ impl Store for SqliteStore {
     fn import(&self) -> Option<&dyn Import> {
         Some(self)
     }
+
+    fn check(&self) -> Option<&dyn Check> {
+        Some(self)
+    }
 }
 
 impl Index for SqliteStore {
@@ -249,11 +264,7 @@ impl Index for SqliteStore {
         let Some(ask) = Ask::new(query) else {
             return StoreFuture::ready(Ok(Page::default()));
         };
-        StoreFuture::new(
-            self.read(move |keep, connection, now| {
-                find::list(&keep.statements, connection, &ask, now)
-            }),
-        )
+        StoreFuture::new(async move { Ok(ask.page(self.rows(ask.clone()).await?)) })
     }
 
     fn stats<'a>(&'a self, layer: Option<&'a LayerName>) -> StoreFuture<'a, Stats> {
@@ -295,6 +306,12 @@ impl Import for SqliteStore {
         StoreFuture::new(self.write(move |keep, connection, now| {
             keep.statements.import(connection, &id, &record, now)
         }))
+    }
+}
+
+impl Check for SqliteStore {
+    fn check(&self) -> StoreFuture<'_, Checked> {
+        StoreFuture::new(page::check(move |ask| self.rows(ask)))
     }
 }
 

@@ -12,6 +12,7 @@ mod support;
 
 mod acknowledged;
 mod cost;
+mod full;
 mod indexes;
 mod processes;
 mod rows;

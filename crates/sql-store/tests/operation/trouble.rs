@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use sqlx::{Connection, Executor, MySqlConnection, Row};
 use tokio_postgres::Client;
-use tower_keep_core::{Applied, Created, OverLimit, Store, StoreErrorKind, UserLimit};
+use tower_keep_core::{Applied, Created, OverLimit, SessionId, Store, StoreErrorKind, UserLimit};
 use tower_keep_sql_store::{MySqlStore, PostgresStore};
 use tower_keep_test_servers::{Durability, MariaDb, Postgres};
 
@@ -133,6 +134,82 @@ async fn deadlock_and_serialization_failure_are_tried_again() {
         .unwrap();
     client.batch_execute("COMMIT").await.unwrap();
     assert!(matches!(touching.await.unwrap().unwrap(), tower_keep_core::Touched::Touched(_)));
+}
+
+/// Takes a row for itself, in a transaction.
+async fn lock_in_mariadb(connection: &mut MySqlConnection, id: &SessionId) {
+    let lock = "SELECT 1 FROM tower_keep_sessions WHERE id = ? FOR UPDATE";
+    sqlx::query(lock).bind(id.as_bytes().as_slice()).fetch_all(connection).await.unwrap();
+}
+
+async fn number(connection: &mut MySqlConnection, text: &str) -> i64 {
+    sqlx::query(text).fetch_one(connection).await.unwrap().get(0)
+}
+
+/// Two transactions wait for each other: that of the store is rolled back, and tried again.
+#[tokio::test]
+async fn deadlock_in_mariadb_is_tried_again() {
+    let server = MariaDb::start(Durability::Lazy);
+    let store = MySqlStore::connect(&server.url("keep")).await.unwrap();
+    store.migrate().await.unwrap();
+    let store: Shared = Arc::new(store);
+    let (oldest, newest) = (random_id(), random_id());
+    let mut new = small();
+    new.user = Some("ada".into());
+    new.user_limit = Some(UserLimit::new(1, OverLimit::EvictOldest));
+    store.create(&oldest, &new).await.unwrap();
+
+    let mut other = MySqlConnection::connect(&server.url("keep")).await.unwrap();
+    // It has done so much that the server sacrifices the store's.
+    other.execute("CREATE TABLE ballast (n INT); START TRANSACTION").await.unwrap();
+    other.execute("INSERT INTO ballast SELECT seq FROM seq_1_to_5000").await.unwrap();
+    lock_in_mariadb(&mut other, &oldest).await;
+    let creating = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.create(&newest, &new).await }
+    });
+    // It has made the newest session, and waits to evict the oldest.
+    let mut watch = MySqlConnection::connect(&server.url("keep")).await.unwrap();
+    let waits = "SELECT COUNT(*) FROM information_schema.innodb_lock_waits";
+    while number(&mut watch, waits).await == 0 {
+        // Asked again sooner, the server answers as before.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    lock_in_mariadb(&mut other, &newest).await;
+    let deadlocks = "SELECT CAST(variable_value AS SIGNED) FROM information_schema.global_status \
+                     WHERE variable_name = 'Innodb_deadlocks'";
+    assert_eq!(number(&mut watch, deadlocks).await, 1, "the two waited for each other");
+    other.execute("COMMIT").await.unwrap();
+    match creating.await.unwrap().unwrap() {
+        Created::Created(receipt) => assert_eq!(receipt.evicted, 1),
+        other => panic!("{other:?}"),
+    }
+    assert!(store.load(&oldest).await.unwrap().is_none());
+    assert!(store.load(&newest).await.unwrap().is_some());
+}
+
+/// Somebody else keeps a row for longer than the server lets others wait for it.
+#[tokio::test]
+async fn row_that_is_locked_for_long_is_a_time_out_and_disturbs_no_other() {
+    let server = MariaDb::start(Durability::Lazy);
+    let url = server.url("keep");
+    let store = MySqlStore::connect(&url).await.unwrap();
+    store.migrate().await.unwrap();
+    run(&url, "SET GLOBAL innodb_lock_wait_timeout = 1").await;
+    let store: Shared = Arc::new(MySqlStore::connect(&url).await.unwrap());
+    let (locked, free) = (begin(&store).await, begin(&store).await);
+    let mut other = MySqlConnection::connect(&url).await.unwrap();
+    other.execute("START TRANSACTION").await.unwrap();
+    lock_in_mariadb(&mut other, &locked).await;
+    let change = increment(&record(&store, &locked).await.clone());
+    let error = store.apply(&locked, &change).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::TimedOut);
+    let begun = std::time::Instant::now();
+    let freely = increment(&record(&store, &free).await.clone());
+    assert!(matches!(store.apply(&free, &freely).await.unwrap(), Applied::Applied(_)));
+    assert!(begun.elapsed() < Duration::from_millis(900));
+    other.execute("COMMIT").await.unwrap();
+    assert!(matches!(store.apply(&locked, &change).await.unwrap(), Applied::Applied(_)));
 }
 
 /// Callers who go away in the middle of a limited sign-in leave no lock, no connection and no half

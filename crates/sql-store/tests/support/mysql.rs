@@ -7,8 +7,13 @@ use tower_keep_core::{Token, conformance::Capability};
 use tower_keep_sql_store::MySqlStore;
 use tower_keep_test_servers::MariaDb;
 
-pub(crate) const ALL: &[Capability] =
-    &[Capability::Index, Capability::Sweep, Capability::Purge, Capability::Import];
+pub(crate) const ALL: &[Capability] = &[
+    Capability::Index,
+    Capability::Sweep,
+    Capability::Purge,
+    Capability::Import,
+    Capability::Check,
+];
 
 /// A database of its own, whose clock stands until it is turned, so that a busy machine ends no session.
 pub(crate) struct Database {
