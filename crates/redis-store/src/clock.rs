@@ -8,10 +8,8 @@ use std::{
     time::Instant,
 };
 
-use redis::Value;
-use tower_keep_core::{StoreError, Timestamp};
-
-use crate::error::unexpected;
+use redis::{ErrorKind, RedisError, Value};
+use tower_keep_core::Timestamp;
 
 /// So long an estimate of the server's time is good.
 const GOOD_FOR_MILLIS: i64 = 10_000;
@@ -59,14 +57,14 @@ impl ServerClock {
         good.then(|| Timestamp::from_millis(elapsed.saturating_add(self.0.offset.load(Relaxed))))
     }
 
+    /// The clock of another server, turned by the same.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.0.turned.clone())
+    }
+
     /// Takes the answer to `TIME`.
-    pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, StoreError> {
-        let Value::Array(parts) = answer else { return Err(unexpected()) };
-        let part = |place| -> Result<i64, StoreError> {
-            let text = parts.get(place).ok_or_else(unexpected).and_then(crate::hash::text)?;
-            text.parse().map_err(|_| unexpected())
-        };
-        let now = part(0)?.saturating_mul(1_000).saturating_add(part(1)? / 1_000);
+    pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, RedisError> {
+        let now = millis(answer).ok_or((ErrorKind::Parse, "a time of no known form"))?;
         let elapsed = self.elapsed();
         self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
         self.0.asked.store(elapsed, Relaxed);
@@ -77,4 +75,12 @@ impl ServerClock {
     pub(crate) fn shift(&self) -> i64 {
         self.0.turned.as_ref().map_or(0, |turned| turned.load(Relaxed))
     }
+}
+
+/// The milliseconds in an answer to `TIME`.
+fn millis(answer: &Value) -> Option<i64> {
+    let Value::Array(parts) = answer else { return None };
+    let part =
+        |place: usize| -> Option<i64> { crate::hash::text(parts.get(place)?).ok()?.parse().ok() };
+    Some(part(0)?.saturating_mul(1_000).saturating_add(part(1)? / 1_000))
 }

@@ -1,4 +1,4 @@
-//! Sessions in Redis 6.2 or later, or in Valkey.
+//! Sessions in Redis 6.2 or later, or in Valkey: one server, one with replicas under Sentinel, or a cluster.
 //!
 //! ```no_run
 //! use tower_keep_redis_store::RedisStore;
@@ -40,7 +40,7 @@
 //! # What it costs
 //!
 //! A read is one command (`HGETALL`), a write one more (a script, called by its digest), and only the
-//! fields that changed travel. The server's time is asked once in ten seconds, along with a read. A
+//! fields that changed travel. A server's time is asked once in ten seconds, along with a read. A
 //! sign-in reserves a place besides; a rotation takes three round trips and, at a sign-in, four. Each script touches one key.
 //!
 //! Against a string of the same bytes, read by `GETEX` and written by `SET`, a small session was read 65 to
@@ -50,30 +50,63 @@
 //! `cargo bench -p tower-keep-redis-store --bench raw` measures it anew.
 //!
 //! Other commands: `HGET`, `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all,
-//! figures, purging) and `UNLINK` (purging); within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
+//! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
 //! `PEXPIREAT` and the commands of sorted sets. That is what a user with few permissions needs.
 //!
-//! A listing of all sessions goes through the server's table. Redis may show a session twice if that table
-//! shrinks meanwhile; a user's sessions are listed exactly.
+//! A listing of all sessions goes through the servers' tables. Redis may show a session twice if such a table
+//! shrinks meanwhile, and may leave some out where another server took over or slots moved in the middle of it;
+//! a user's sessions are listed exactly.
+//!
+//! # Sentinel and Cluster
+//!
+//! By the URL: `redis+sentinel://host:port,host:port/service` and `redis+cluster://host:port,host:port`, see
+//! [`connect`](RedisStoreBuilder::connect). Sessions are read and written at primaries only: a replica may be
+//! behind, and would show a session that was signed out.
+//!
+//! With Sentinel, each new connection goes to whoever the sentinels name then; a primary that was demoted
+//! says so by a lost connection or `READONLY`. In a cluster, commands go to the node that has the key, and
+//! `MOVED` and `ASK` are followed; the map is asked for anew when a node is lost. A user's set and sessions are
+//! keys of their own, on different nodes perhaps, and no command touches two. Nothing is sent twice: a write
+//! whose answer was lost may have been carried out, and is an error.
+//!
+//! ## What an acknowledged write means
+//!
+//! A primary answers before its replicas have the write. If it dies then, the write is undone when a replica takes
+//! over: a changed field, a new session, and a sign-out too. Three settings narrow that:
+//!
+//! | setting | what it does | what is left |
+//! |---|---|---|
+//! | none | | the writes of the last moments before the primary died, a second at most where its link was good |
+//! | `min-replicas-to-write 1`, `min-replicas-max-lag 10` at the servers | a primary without replicas takes no writes (`Unavailable`) | the last moments; a primary that was cut off takes writes for ten seconds more, which are lost |
+//! | [`replicas(1)`](RedisStoreBuilder::replicas) here | a write is acknowledged once a replica has it (`WAIT`) | writes whose replica is lost together with the primary; Sentinel and Cluster choose the one with the most data, and do not promise it |
+//!
+//! With the third, a write costs a round trip between servers besides, and writes of one process wait for each other.
+//! With all of them, this crate's tests kill primaries under load and find nothing that was acknowledged lost.
+//! None of it makes Redis a store that never loses a write: for that, use one in SQL.
+//!
+//! In a cluster, set `cluster-require-full-coverage no`: a lost node then takes down its own sessions alone until its
+//! replica takes over.
 //!
 //! # When the server fails
 //!
 //! A lost connection is made anew by the next call, and calls meanwhile wait for the same attempt, for
-//! [`timeout`](RedisStoreBuilder::timeout) at most. An error tells whether to wait (`Unavailable`,
-//! `TimedOut`), to make room (`Full`) or to mend the settings (`Misconfigured`).
+//! [`timeout`](RedisStoreBuilder::timeout) at most. While a server fails, nobody waits for it longer than a quarter of
+//! a second, so that requests do not pile up; the first call after its return finds it. An error tells whether
+//! to wait (`Unavailable`, `TimedOut`), to make room (`Full`) or to mend the settings (`Misconfigured`).
 //!
 //! `maxmemory-policy` should be `noeviction`: a full server then refuses new sessions and keeps those that
 //! are there. Under a policy that evicts, sessions end early, which reads as if they had expired, and a user's
 //! set may go before them: they are then not found by user, and the limit of the user's sessions begins anew.
 //!
-//! Redis answers before a write is on disk or on a replica: after a crash or a failover, the last second of
-//! writes may be undone, a sign-out among them. `appendfsync always` keeps them through a crash.
+//! Redis answers before a write is on disk: after a crash without a replica, the last second of
+//! writes may be undone, a sign-out among them. `appendfsync always` keeps them.
 //!
 //! # The client
 //!
-//! The `redis` crate, by one connection that all callers share and that is made anew when it is lost
-//! (`ConnectionManager`): with `GETEX` and `SET` over the same server it served 1.45 to 1.9 times the requests
-//! of `fred` where sessions are read and changed. A call whose caller is gone disturbs nobody.
+//! The `redis` crate, by one connection to each server that all callers share: with `GETEX` and `SET` over the
+//! same server it served 1.45 to 1.9 times the requests of `fred` where sessions are read and changed. A call whose
+//! caller is gone disturbs nobody. Its connections, TLS and Sentinel are used, and not what it has for reconnecting
+//! and for clusters: these send a command again whose answer was lost, and an increment must not count twice.
 
 mod builder;
 mod clock;
@@ -86,6 +119,7 @@ mod link;
 mod purge;
 mod rotate;
 mod script;
+mod servers;
 mod store;
 mod users;
 

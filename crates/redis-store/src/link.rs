@@ -1,99 +1,80 @@
-//! The connection to the server: [`Link`].
+//! Sends commands: [`Link`].
 
-use std::time::Duration;
-
-use redis::{
-    Arg, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tower_keep_core::{StoreError, Timestamp};
 
 use crate::{
     clock::ServerClock,
     error::{failed, unexpected},
     script::Script,
+    servers::{Servers, Shard},
 };
 
-/// A connection that all callers share, made anew when it is lost.
-///
-/// Commands of all callers are pipelined on it, and one whose caller is gone is answered to nobody.
+/// What sends commands, and tells errors of the store's kinds.
 #[derive(Clone)]
 pub(crate) struct Link {
-    connection: ConnectionManager,
-    pub(crate) clock: ServerClock,
+    servers: Servers,
+    clock: ServerClock,
 }
 
 impl Link {
-    pub(crate) async fn connect(
-        client: Client,
-        clock: ServerClock,
-        timeout: Duration,
-    ) -> Result<Self, StoreError> {
-        let config = ConnectionManagerConfig::new()
-            // Whoever waits for a lost server is told soon, and the next one tries again.
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(10))
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout));
-        let connection =
-            ConnectionManager::new_with_config(client, config).await.map_err(failed)?;
-        Ok(Self { connection, clock })
+    pub(crate) fn new(servers: Servers, clock: ServerClock) -> Self {
+        Self { servers, clock }
     }
 
-    /// Sends a command.
+    /// Sends a command that only reads.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        ask(&mut self.connection.clone(), command).await.map_err(failed)
+        self.servers.send(command).await.map_err(failed)
     }
 
-    /// Sends commands that do not depend on each other in one round trip.
+    /// Sends commands that do not depend on each other, in one round trip to each server.
     pub(crate) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
-        let count = commands.len();
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut pipeline = redis::Pipeline::with_capacity(count);
-        for command in commands {
-            pipeline.add_command(command);
-        }
-        let answers = self.connection.clone().req_packed_commands(&pipeline, 0, count).await;
-        let answers = answers.map_err(failed)?;
+        let answers = self.servers.send_all(commands).await.map_err(failed)?;
         answers.into_iter().map(|answer| answer.extract_error().map_err(failed)).collect()
     }
 
     /// Calls a script; sends its text where the server does not know it yet.
     pub(crate) async fn call(&self, script: &Script, command: Cmd) -> Result<Answer, StoreError> {
-        let mut connection = self.connection.clone();
-        let answer = match ask(&mut connection, &command).await {
+        let answer = match self.servers.write(&command).await {
             Err(error) if is_unknown(&error) => {
-                ask(&mut connection, &with_text(script, &command)).await
+                self.servers.write(&with_text(script, &command)).await
             }
             answer => answer,
         };
         Answer::new(answer.map_err(failed)?)
     }
 
-    /// Reads a hash, and tells the server's time.
+    /// Reads a hash, and tells the time of its server.
     pub(crate) async fn read(&self, key: &[u8]) -> Result<(Value, Timestamp), StoreError> {
-        let mut read = redis::cmd("HGETALL");
-        read.arg(key);
-        if let Some(now) = self.clock.now() {
-            return Ok((self.send(&read).await?, now));
-        }
-        let mut answers = self.send_all(vec![redis::cmd("TIME"), read]).await?.into_iter();
-        let (Some(time), Some(hash)) = (answers.next(), answers.next()) else {
-            return Err(unexpected());
-        };
-        Ok((hash, self.clock.set(&time)?))
+        self.servers.send_at(hash_at(key)).await.map_err(failed)
     }
 
-    /// What a test turned the server's clock by.
+    /// Reads hashes, each with the time of its server. One that is none is an error by itself.
+    pub(crate) async fn read_all(
+        &self,
+        keys: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<Vec<(Result<Value, StoreError>, Timestamp)>, StoreError> {
+        let commands = keys.map(|key| hash_at(&key)).collect();
+        let answers = self.servers.send_all_at(commands).await.map_err(failed)?;
+        let each = answers.into_iter();
+        Ok(each.map(|(answer, at)| (answer.extract_error().map_err(failed), at)).collect())
+    }
+
+    /// All parts of the keys, each of which is listed by itself.
+    pub(crate) async fn shards(&self) -> Result<Vec<Shard>, StoreError> {
+        self.servers.shards().await.map_err(failed)
+    }
+
+    /// What a test turned the servers' clocks by.
     pub(crate) fn shift(&self) -> i64 {
         self.clock.shift()
     }
 }
 
-async fn ask(connection: &mut ConnectionManager, command: &Cmd) -> Result<Value, RedisError> {
-    connection.req_packed_command(command).await.and_then(Value::extract_error)
+fn hash_at(key: &[u8]) -> Cmd {
+    let mut read = redis::cmd("HGETALL");
+    read.arg(key);
+    read
 }
 
 fn is_unknown(error: &RedisError) -> bool {
