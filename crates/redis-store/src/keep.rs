@@ -41,6 +41,9 @@ pub(crate) const ATTEMPTS: usize = 20;
 /// What the server's scripts count up to exactly, in milliseconds: doubles end at 2^53.
 const LONGEST: u128 = 1 << 52;
 
+/// The last millisecond that the scripts count up to.
+const LATEST: i64 = (1 << 53) - 1;
+
 /// What the operations share.
 #[derive(Clone)]
 pub(crate) struct Keep {
@@ -161,7 +164,16 @@ impl Keep {
                     if let Some(former) = former {
                         self.release(&former, &[digits(id)]).await;
                     }
-                    return Ok(Applied::Applied(receipt(&answer, 0)?));
+                    return Ok(Applied::Applied(match answer.times()? {
+                        // It was the version that was read.
+                        Some((at, expires_at)) => Receipt {
+                            version: change.base_version.saturating_add(1),
+                            at,
+                            expires_at,
+                            evicted: 0,
+                        },
+                        None => receipt(&answer, 0)?,
+                    }));
                 }
                 how::OTHER => return Ok(Applied::Conflict(other(id, &answer)?)),
                 how::GONE => return Ok(Applied::Gone),
@@ -180,19 +192,33 @@ impl Keep {
 
     fn change(&self, key: &[u8], change: &Change, raised: i64) -> Cmd {
         let mut command = APPLY.on(key);
-        command.arg(self.link.shift());
-        lifetime(&mut command, change.lifetime);
-        command.arg(raised).arg(change.base_version).arg(change.base_version.saturating_add(1));
-        command.arg(match (change.clear, change.exact) {
+        command.arg(self.link.shift()).arg(millis(change.lifetime.idle));
+        let created = change.created_at.as_millis();
+        let absolute = millis(change.lifetime.absolute);
+        let end = created.saturating_add(absolute).min(LATEST);
+        let following = change.base_version.saturating_add(1);
+        if is_plain(change) {
+            // How far the place in the user's set reaches, unless the lifetimes were changed since.
+            let reach = if change.base_user.is_some() { end } else { 0 };
+            command.arg(format!("[{},{created},{reach},", change.base_version));
+            command.arg(format!("[{following},{created},{reach},"));
+        } else {
+            command.arg("").arg("");
+        }
+        command.arg(end);
+        let sets = change.edits.iter().filter(|(_, json)| json.is_some()).count();
+        let remembers = change.remember == Some(true);
+        let pairs = sets + usize::from(change.user.is_some()) + usize::from(remembers);
+        command.arg(7 + 2 * pairs);
+        let mode = match (change.clear, change.exact) {
             (true, _) => "clear",
             (false, true) => "bound",
             (false, false) => "merge",
-        });
-        command.arg(if change.restart { "restart" } else { "" });
-        command.arg(if change.user.is_some() { "user" } else { "" });
-        let sets = change.edits.iter().filter(|(_, json)| json.is_some()).count();
-        let remembers = change.remember == Some(true);
-        command.arg(2 * (sets + usize::from(change.user.is_some()) + usize::from(remembers)));
+        };
+        let restart = if change.restart { "restart" } else { "" };
+        let user = if change.user.is_some() { "user" } else { "" };
+        let base = change.base_version;
+        command.arg(format!("{absolute} {raised} {base} {following} {mode} {restart} {user}"));
         if let Some(user) = &change.user {
             command.arg("@user").arg(user.as_str());
         }
@@ -313,6 +339,15 @@ impl Keep {
             _ => Err(unexpected()),
         }
     }
+}
+
+/// Whether a change only sets and removes fields, and so few that the server's scripts take them at once.
+fn is_plain(change: &Change) -> bool {
+    !change.clear
+        && !change.restart
+        && change.user.is_none()
+        && change.edits.len() < 1_000
+        && change.base_version < 1 << 50
 }
 
 /// The id that a script's answer names.

@@ -15,7 +15,7 @@
 //! | field | holds |
 //! |---|---|
 //! | a field of the session, by its name | its JSON, as it is; a name that begins with `@` has one more before it |
-//! | `@state` | `[version, created_at, last_active, expires_at, reach]`, times in milliseconds since 1970; `reach` is how far its place in the user's set reaches, 0 without a user |
+//! | `@state` | `[version, created_at, reach, last_active, expires_at]`, times in milliseconds since 1970; `reach` is how far its place in the user's set reaches, 0 without a user |
 //! | `@layer` | the first 16 digits of the id, a colon, and the layer's name: a hash under the key of another is refused as corrupt |
 //! | `@user` | who signed in, if anyone |
 //! | `@address`, `@agent` | what is known of the client |
@@ -23,7 +23,7 @@
 //!
 //! ```text
 //! > HGETALL tower-keep:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-//! @state   [2,1795262400000,1795262460000,1795264260000,1795348800000]
+//! @state   [2,1795262400000,1795348800000,1795262460000,1795264260000]
 //! @layer   9f86d081884c7d65:id
 //! @user    ada
 //! visits   3

@@ -6,6 +6,7 @@ use tower_keep_core::{StoreError, Timestamp};
 use crate::{
     clock::ServerClock,
     error::{failed, unexpected},
+    keep::how,
     script::Script,
     servers::{Servers, Shard},
 };
@@ -102,7 +103,12 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn new(value: Value) -> Result<Self, StoreError> {
-        let Value::Array(mut rest) = value else { return Err(unexpected()) };
+        let mut rest = match value {
+            Value::Array(rest) => rest,
+            // What is most often answered, in short: it is done, at this time.
+            times @ Value::BulkString(_) => return Ok(Self { how: how::DONE, rest: vec![times] }),
+            _ => return Err(unexpected()),
+        };
         match rest.first() {
             Some(Value::Int(how)) => {
                 let how = *how;
@@ -111,6 +117,16 @@ impl Answer {
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// The time of a write and of the session's end, where the answer is these alone.
+    pub(crate) fn times(&self) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        if self.rest.len() != 1 {
+            return Ok(None);
+        }
+        let (at, end) = self.text(0)?.split_once(',').ok_or_else(unexpected)?;
+        let time = |text: &str| text.parse().map(Timestamp::from_millis).map_err(|_| unexpected());
+        Ok(Some((time(at)?, time(end)?)))
     }
 
     pub(crate) fn number(&self, place: usize) -> Result<i64, StoreError> {

@@ -34,7 +34,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    APPLY = "prelude" "apply";
+    APPLY = "write" "prelude" "apply";
     ARRIVE = "prelude" "free" "arrive";
     CANCEL = "prelude" "cancel";
     CREATE = "prelude" "free" "create";
