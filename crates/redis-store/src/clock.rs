@@ -49,12 +49,26 @@ impl ServerClock {
     /// The time, unless it is due to ask for it. It is never later than the server's.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         // A turned clock is one of a test, which is told the time to the millisecond.
-        if self.0.turned.is_some() {
-            return None;
-        }
+        if self.0.turned.is_some() { None } else { self.estimate() }
+    }
+
+    /// As [`now`](Self::now), and good enough where a clock is turned.
+    pub(crate) fn estimate(&self) -> Option<Timestamp> {
         let elapsed = self.elapsed();
         let good = elapsed - self.0.asked.load(Relaxed) < GOOD_FOR_MILLIS;
-        good.then(|| Timestamp::from_millis(elapsed.saturating_add(self.0.offset.load(Relaxed))))
+        let now = elapsed.saturating_add(self.0.offset.load(Relaxed)).saturating_add(self.shift());
+        good.then(|| Timestamp::from_millis(now))
+    }
+
+    /// Takes a time that the server told.
+    pub(crate) fn learn(&self, now: Timestamp) {
+        self.take(now.as_millis().saturating_sub(self.shift()));
+    }
+
+    fn take(&self, now: i64) {
+        let elapsed = self.elapsed();
+        self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
+        self.0.asked.store(elapsed, Relaxed);
     }
 
     /// The clock of another server, turned by the same.
@@ -65,9 +79,7 @@ impl ServerClock {
     /// Takes the answer to `TIME`.
     pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, RedisError> {
         let now = millis(answer).ok_or((ErrorKind::Parse, "a time of no known form"))?;
-        let elapsed = self.elapsed();
-        self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
-        self.0.asked.store(elapsed, Relaxed);
+        self.take(now);
         Ok(Timestamp::from_millis(now.saturating_add(self.shift())))
     }
 

@@ -153,7 +153,7 @@ pub(crate) fn pairs(
     fields: &Fields,
 ) -> Vec<(Cow<'static, str>, String)> {
     let mut pairs = Vec::with_capacity(fields.len() + 3);
-    pairs.push((Cow::Borrowed("@layer"), format!("{}{}:{layer}", id.short(), tail(id))));
+    pairs.push((Cow::Borrowed("@layer"), bound_to(id, layer)));
     if let Some(user) = user {
         pairs.push((Cow::Borrowed("@user"), user.as_str().to_owned()));
     }
@@ -185,6 +185,11 @@ pub(crate) fn bound_layer<'a>(id: &SessionId, text: &'a str) -> Option<&'a str> 
     let [a, b, c, d, e, f, g, h, ..] = *id.as_bytes();
     let own = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     (digits.len() == 16 && u64::from_str_radix(digits, 16) == Ok(own)).then_some(layer)
+}
+
+/// A layer's name, bound to an id.
+pub(crate) fn bound_to(id: &SessionId, layer: &LayerName) -> String {
+    format!("{}{}:{layer}", id.short(), tail(id))
 }
 
 fn tail(id: &SessionId) -> String {

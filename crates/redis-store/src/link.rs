@@ -1,5 +1,10 @@
 //! Sends commands: [`Link`].
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
 use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tower_keep_core::{StoreError, Timestamp};
 
@@ -16,11 +21,13 @@ use crate::{
 pub(crate) struct Link {
     servers: Servers,
     clock: ServerClock,
+    /// Whether the servers take new hashes whole, as far as is known.
+    puts: Arc<AtomicBool>,
 }
 
 impl Link {
     pub(crate) fn new(servers: Servers, clock: ServerClock) -> Self {
-        Self { servers, clock }
+        Self { servers, clock, puts: Arc::new(AtomicBool::new(true)) }
     }
 
     /// Sends a command that only reads.
@@ -43,6 +50,63 @@ impl Link {
             answer => answer,
         };
         Answer::new(answer.map_err(failed)?)
+    }
+
+    /// Whether one server has all keys, so that a script can touch several.
+    pub(crate) fn is_one(&self) -> bool {
+        matches!(self.servers, Servers::One(_))
+    }
+
+    /// Calls a script after another in one round trip, where one server has all keys.
+    ///
+    /// The first is sent as a text, since the second must not run without it.
+    pub(crate) async fn call_after(
+        &self,
+        first: (&Script, Cmd),
+        second: (&Script, Cmd),
+    ) -> Result<(Answer, Answer), StoreError> {
+        let both = [with_text(first.0, &first.1), second.1];
+        let mut answers = self.servers.write_all(both.to_vec()).await.map_err(failed)?.into_iter();
+        let mut next = || answers.next().ok_or_else(unexpected);
+        let (before, after) = (next()?, next()?);
+        let before = Answer::new(before.extract_error().map_err(failed)?)?;
+        let after = match after.extract_error() {
+            Err(error) if is_unknown(&error) => {
+                let [_, second_call] = both;
+                return Ok((before, self.call(second.0, second_call).await?));
+            }
+            after => Answer::new(after.map_err(failed)?)?,
+        };
+        Ok((before, after))
+    }
+
+    /// Puts a new hash under a key, with the milliseconds until its end. Returns whether it is done: if not,
+    /// the key is taken or the server does not do that, and nothing was changed.
+    pub(crate) async fn put(&self, key: &[u8], left: i64, hash: &[u8]) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("RESTORE");
+        command.arg(key).arg(left).arg(hash);
+        match self.servers.write(&command).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("BUSYKEY") => Ok(false),
+            // An older server, or a user without this permission.
+            Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => {
+                self.puts.store(false, Relaxed);
+                Ok(false)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The time at the server of a key, if it takes new hashes by [`put`](Self::put) and the time is known.
+    pub(crate) fn put_at(&self, key: &[u8]) -> Option<Timestamp> {
+        self.puts.load(Relaxed).then(|| self.servers.clock(key)?.estimate())?
+    }
+
+    /// Takes the time that the server of a key told.
+    pub(crate) fn learn(&self, key: &[u8], now: Timestamp) {
+        if let Some(clock) = self.servers.clock(key) {
+            clock.learn(now);
+        }
     }
 
     /// Reads a hash, and tells the time of its server.

@@ -14,13 +14,7 @@ if user == 'user' or (bound > 0 and reach > bound) then
   if reach > tonumber(raised) then return {4} end
   bound = reach
 end
-if mode == 'clear' then
-  for _, name in ipairs(redis.call('HKEYS', key)) do
-    if string.sub(name, 1, 1) ~= '@' or string.sub(name, 1, 2) == '@@' then
-      redis.call('HDEL', key, name)
-    end
-  end
-end
+if mode == 'clear' then clear() end
 local expires = expiry(created, ARGV[2], absolute)
 local last = tonumber(ARGV[6])
 if last <= 4000 then

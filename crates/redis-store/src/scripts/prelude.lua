@@ -39,3 +39,12 @@ local function put(command, first, last)
     redis.call(command, key, unpack(ARGV, from, math.min(from + 3999, last)))
   end
 end
+
+-- Removes the session's own fields.
+local function clear()
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 1, 1) ~= '@' or string.sub(name, 1, 2) == '@@' then
+      redis.call('HDEL', key, name)
+    end
+  end
+end

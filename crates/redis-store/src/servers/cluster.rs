@@ -15,6 +15,8 @@ use redis::{
 };
 use tower_keep_core::Timestamp;
 
+use crate::clock::ServerClock;
+
 use super::{
     Node, Settings, Shard, Target,
     slots::{Address, Slots, slot},
@@ -167,6 +169,11 @@ impl Cluster {
         }
         let missing = || (ServerErrorKind::TryAgain.into(), "a node left an answer out").into();
         found.into_iter().map(|answer| answer.ok_or_else(missing)).collect()
+    }
+
+    /// The clock of the node that has a key.
+    pub(super) fn clock(&self, key: &[u8]) -> Option<ServerClock> {
+        self.owner(slot(key)).ok().map(|node| node.clock())
     }
 
     /// The primaries and the first of their slots, as the cluster tells them now.

@@ -6,8 +6,10 @@ mod lane;
 mod node;
 mod slots;
 
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
+
+use crate::clock::ServerClock;
 
 pub(crate) use address::{Settings, Target, Url};
 pub(crate) use node::{BEHIND, Node};
@@ -56,6 +58,14 @@ impl Servers {
         }
     }
 
+    /// Sends commands that write, one after the other, where one server has all keys. Answers may be errors.
+    pub(crate) async fn write_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+        match self {
+            Self::One(node) => node.write_all(commands).await,
+            Self::Cluster(_) => Err((ErrorKind::Client, "keys of several nodes").into()),
+        }
+    }
+
     /// Sends commands that do not depend on each other, in one round trip to each server.
     pub(crate) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
         match self {
@@ -87,6 +97,14 @@ impl Servers {
                 Ok(answers.into_iter().map(|answer| (answer, at)).collect())
             }
             Self::Cluster(cluster) => cluster.send_all_at(commands).await,
+        }
+    }
+
+    /// The clock of the server that has a key, if that is known.
+    pub(crate) fn clock(&self, key: &[u8]) -> Option<ServerClock> {
+        match self {
+            Self::One(node) => Some(node.clock()),
+            Self::Cluster(cluster) => cluster.clock(key),
         }
     }
 

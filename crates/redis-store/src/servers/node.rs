@@ -43,6 +43,10 @@ impl Node {
         }))
     }
 
+    pub(super) fn clock(&self) -> ServerClock {
+        self.0.clock.clone()
+    }
+
     /// Sends a command that only reads.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
         one(&self.0.reads, command).await
@@ -53,12 +57,24 @@ impl Node {
         if self.0.replicas == 0 {
             return one(&self.0.writes, command).await;
         }
+        let answers = self.write_all(vec![command.clone()]).await?;
+        answers.into_iter().next().unwrap_or(Value::Nil).extract_error()
+    }
+
+    /// As [`write`](Self::write), several in a row. Answers may be errors.
+    pub(crate) async fn write_all(&self, mut commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+        if self.0.replicas == 0 {
+            return many(&self.0.writes, commands).await;
+        }
         let mut wait = redis::cmd("WAIT");
         wait.arg(self.0.replicas).arg(self.0.wait_millis);
-        let mut answers = many(&self.0.writes, vec![command.clone(), wait]).await?.into_iter();
-        let answer = answers.next().unwrap_or(Value::Nil).extract_error()?;
-        match answers.next().unwrap_or(Value::Nil).extract_error()? {
-            Value::Int(have) if have >= i64::from(self.0.replicas) => Ok(answer),
+        commands.push(wait);
+        let mut answers = many(&self.0.writes, commands).await?;
+        // What was refused was not written, and is told as it is.
+        let is_error = |answer: &Value| matches!(answer, Value::ServerError(_));
+        match answers.pop().unwrap_or(Value::Nil).extract_error()? {
+            Value::Int(have) if have >= i64::from(self.0.replicas) => Ok(answers),
+            _ if answers.iter().all(is_error) => Ok(answers),
             _ => Err(redis::make_extension_error(BEHIND.to_owned(), None)),
         }
     }
