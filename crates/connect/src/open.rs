@@ -7,7 +7,7 @@ use tower_keep_core::Store;
 use crate::{ConnectError, ConnectErrorKind};
 
 /// The schemes, and the feature that each needs.
-pub(crate) const SCHEMES: [(&str, &str); 9] = [
+pub(crate) const SCHEMES: [(&str, &str); 13] = [
     ("file", "file"),
     ("mariadb", "mysql"),
     ("memory", "memory"),
@@ -15,7 +15,11 @@ pub(crate) const SCHEMES: [(&str, &str); 9] = [
     ("postgres", "postgres"),
     ("postgresql", "postgres"),
     ("redis", "redis"),
+    ("redis+cluster", "redis"),
+    ("redis+sentinel", "redis"),
     ("rediss", "redis"),
+    ("rediss+cluster", "redis"),
+    ("rediss+sentinel", "redis"),
     ("sqlite", "sqlite"),
 ];
 
@@ -28,6 +32,8 @@ pub(crate) const SCHEMES: [(&str, &str); 9] = [
 /// | `mysql://USER:PASSWORD@HOST/DATABASE`, `mariadb:` | `MySqlStore` | `mysql` |
 /// | `postgres://USER:PASSWORD@HOST/DATABASE`, `postgresql:` | `PostgresStore` | `postgres` |
 /// | `redis://:PASSWORD@HOST[:PORT][/DATABASE]`; `rediss:` over TLS, with the feature `tls` | `RedisStore` | `redis` |
+/// | `redis+sentinel://:PASSWORD@HOST[:PORT],HOST[:PORT]/SERVICE[/DATABASE]` | `RedisStore`, at whoever these sentinels name as the primary; `rediss+sentinel:` over TLS | `redis` |
+/// | `redis+cluster://:PASSWORD@HOST[:PORT],HOST[:PORT]` | `RedisStore` in a cluster of which these are some nodes; `rediss+cluster:` over TLS | `redis` |
 /// | `sqlite:FILE` | `SqliteStore` in this file, which is made if it is missing | `sqlite` |
 /// | `sqlite::memory:` | `SqliteStore` in memory, for tests | `sqlite` |
 ///
@@ -59,7 +65,10 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, ConnectError> {
             Ok(Arc::new(tower_keep_sql_store::PostgresStore::connect(url).await?))
         }
         #[cfg(feature = "redis")]
-        "redis" | "rediss" => Ok(Arc::new(tower_keep_redis_store::RedisStore::connect(url).await?)),
+        "redis" | "redis+cluster" | "redis+sentinel" | "rediss" | "rediss+cluster"
+        | "rediss+sentinel" => {
+            Ok(Arc::new(tower_keep_redis_store::RedisStore::connect(url).await?))
+        }
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(sqlite(rest).await?)),
         _ => {
@@ -143,9 +152,15 @@ mod tests {
     #[tokio::test]
     async fn redis_that_is_not_there_is_an_error_without_the_password() {
         // Nobody listens on the port of discard.
-        let error = connect("redis://:secret@127.0.0.1:9").await.unwrap_err();
-        assert_eq!(error.kind(), ConnectErrorKind::Store);
-        assert!(!format!("{error} {error:?}").contains("secret"));
+        for url in [
+            "redis://:secret@127.0.0.1:9",
+            "redis+cluster://:secret@127.0.0.1:9,127.0.0.1:10",
+            "redis+sentinel://:secret@127.0.0.1:9,127.0.0.1:10/service",
+        ] {
+            let error = connect(url).await.unwrap_err();
+            assert_eq!(error.kind(), ConnectErrorKind::Store);
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
     }
 
     #[cfg(feature = "file")]

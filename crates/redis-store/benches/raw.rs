@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, aio::ConnectionManager};
+use redis::{Client, aio::MultiplexedConnection};
 use tower_keep_core::{Applied, Change, Created, Lifetime, NewRecord, SessionId, Store, Token};
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Durability, Redis};
@@ -32,7 +32,7 @@ fn main() {
 
 async fn run(server: &Redis) {
     let store = RedisStore::connect(&server.url()).await.unwrap();
-    let raw = Client::open(server.url()).unwrap().get_connection_manager().await.unwrap();
+    let raw = Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let small = make(&store, 3, 40).await;
     let large = make(&store, 100, 140).await;
     for (name, bytes, ours) in [("small", 200, &small), ("16 KB", 16_000, &large)] {
@@ -98,31 +98,31 @@ async fn make(store: &RedisStore, fields: usize, bytes: usize) -> Vec<SessionId>
     ids
 }
 
-async fn fill(raw: &ConnectionManager, bytes: usize) {
+async fn fill(raw: &MultiplexedConnection, bytes: usize) {
     for place in 0..SESSIONS {
         write_key(raw.clone(), place as u64, &vec![b'x'; bytes]).await;
     }
 }
 
-async fn write_key(mut raw: ConnectionManager, key: u64, value: &[u8]) {
+async fn write_key(mut raw: MultiplexedConnection, key: u64, value: &[u8]) {
     let mut set = redis::cmd("SET");
     set.arg(format!("raw:{key:064}")).arg(value).arg("EX").arg(1_800);
     set.query_async::<()>(&mut raw).await.unwrap();
 }
 
-async fn read_raw(mut raw: ConnectionManager, place: usize) {
+async fn read_raw(mut raw: MultiplexedConnection, place: usize) {
     let mut get = redis::cmd("GETEX");
     get.arg(format!("raw:{:064}", place % SESSIONS)).arg("EX").arg(1_800);
     let value: Vec<u8> = get.query_async(&mut raw).await.unwrap();
     assert!(!value.is_empty());
 }
 
-async fn write_raw(raw: ConnectionManager, place: usize, value: Arc<[u8]>) {
+async fn write_raw(raw: MultiplexedConnection, place: usize, value: Arc<[u8]>) {
     read_raw(raw.clone(), place).await;
     write_key(raw, (place % SESSIONS) as u64, &value).await;
 }
 
-async fn create_raw(raw: ConnectionManager, key: u64, value: Arc<[u8]>) {
+async fn create_raw(raw: MultiplexedConnection, key: u64, value: Arc<[u8]>) {
     write_key(raw, 1_000_000 + key, &value).await;
 }
 

@@ -6,22 +6,45 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, IntoConnectionInfo};
+#[cfg(feature = "tls")]
+use tower_keep_core::StoreErrorKind;
 use tower_keep_core::{SessionId, StoreError};
 
-use crate::{RedisStore, clock::ServerClock, error::failed, keep::Keep, key::Keys, link::Link};
+use crate::{
+    RedisStore,
+    clock::ServerClock,
+    error::failed,
+    keep::Keep,
+    key::Keys,
+    link::Link,
+    servers::{Servers, Settings, Url},
+};
+
+/// What a certificate in PEM begins with.
+#[cfg(feature = "tls")]
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// What can be set of a [`RedisStore`].
 #[derive(Clone)]
 pub struct RedisStoreBuilder {
     prefix: Box<str>,
     timeout: Duration,
+    replicas: u32,
+    #[cfg(feature = "tls")]
+    root: Option<Vec<u8>>,
     turned: Option<Arc<AtomicI64>>,
 }
 
 impl RedisStoreBuilder {
     pub(crate) fn new() -> Self {
-        Self { prefix: "tower-keep:".into(), timeout: Duration::from_secs(2), turned: None }
+        Self {
+            prefix: "tower-keep:".into(),
+            timeout: Duration::from_secs(2),
+            replicas: 0,
+            #[cfg(feature = "tls")]
+            root: None,
+            turned: None,
+        }
     }
 
     /// What all keys begin with: `tower-keep:` unless told.
@@ -42,6 +65,26 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// How many replicas must have a write before it counts: none unless told.
+    ///
+    /// With any, each write is followed by `WAIT` for half of the [`timeout`](Self::timeout), on a connection
+    /// of its own. One that too few replicas have by then is `TimedOut`: it may have been carried out, and may
+    /// be undone by a failover. It narrows what a failover loses, and does not make Redis one that never
+    /// does: see the [crate](crate#what-an-acknowledged-write-means).
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// The certificates, as PEM, of who may sign for the server, in place of those that the system trusts.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root = Some(pem.into());
+        self
+    }
+
     /// Turns the server's clock by the milliseconds in a cell, so that tests need not sleep.
     #[cfg(feature = "conformance")]
     #[doc(hidden)]
@@ -51,24 +94,37 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Connects to the server of a URL: `redis://[[user]:password@]host[:port][/database]`, or
-    /// `rediss:` for TLS, which needs the feature `tls`.
+    /// Connects to the servers of a URL.
+    ///
+    /// | URL | servers |
+    /// |---|---|
+    /// | `redis://[[user]:password@]host[:port][/database]` | one |
+    /// | `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/database]` | the primary of the service, as these sentinels name it; user and password are those of both |
+    /// | `redis+cluster://[[user]:password@]host[:port],host[:port]` | a cluster, of which these are some nodes |
+    ///
+    /// `rediss` in place of `redis` is TLS, which needs the feature `tls`. Sessions are only ever read from
+    /// primaries.
     ///
     /// # Errors
     ///
     /// `Misconfigured` for a URL of another form and for a password that is refused, `Unavailable`
-    /// or `TimedOut` if the server cannot be reached. No error quotes the URL.
+    /// or `TimedOut` if no server can be reached. No error quotes the URL.
     pub async fn connect(self, url: &str) -> Result<RedisStore, StoreError> {
-        let server = url.into_connection_info().map_err(failed)?;
-        // A server that is cut off says nothing: its connection is given up, and made anew.
-        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        let server = {
-            let settings = server.tcp_settings().clone();
-            server.set_tcp_settings(settings.set_user_timeout(2 * self.timeout))
-        };
-        let client = Client::open(server).map_err(failed)?;
+        #[cfg(feature = "tls")]
+        if self.root.as_deref().is_some_and(|pem| !pem.windows(BEGIN.len()).any(|at| at == BEGIN)) {
+            let what = "the certificates for the server are not PEM";
+            return Err(StoreError::new(StoreErrorKind::Misconfigured, what));
+        }
         let clock = ServerClock::new(self.turned);
-        let link = Link::connect(client, clock, self.timeout).await?;
+        let settings = Settings {
+            timeout: self.timeout,
+            replicas: self.replicas,
+            clock: clock.clone(),
+            #[cfg(feature = "tls")]
+            root: self.root,
+        };
+        let url = Url::read(url, &settings).map_err(failed)?;
+        let link = Link::new(Servers::connect(url, settings).await.map_err(failed)?, clock);
         let keys = Arc::new(Keys::new(&self.prefix));
         // Whether the server answers us: a connection is also made without the password that it wants.
         link.read(&keys.session(&SessionId::from_bytes([0; 32]))).await?;

@@ -8,10 +8,8 @@ use std::{
     time::Instant,
 };
 
-use redis::Value;
-use tower_keep_core::{StoreError, Timestamp};
-
-use crate::error::unexpected;
+use redis::{ErrorKind, RedisError, Value};
+use tower_keep_core::Timestamp;
 
 /// So long an estimate of the server's time is good.
 const GOOD_FOR_MILLIS: i64 = 10_000;
@@ -51,25 +49,37 @@ impl ServerClock {
     /// The time, unless it is due to ask for it. It is never later than the server's.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         // A turned clock is one of a test, which is told the time to the millisecond.
-        if self.0.turned.is_some() {
-            return None;
-        }
-        let elapsed = self.elapsed();
-        let good = elapsed - self.0.asked.load(Relaxed) < GOOD_FOR_MILLIS;
-        good.then(|| Timestamp::from_millis(elapsed.saturating_add(self.0.offset.load(Relaxed))))
+        if self.0.turned.is_some() { None } else { self.estimate() }
     }
 
-    /// Takes the answer to `TIME`.
-    pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, StoreError> {
-        let Value::Array(parts) = answer else { return Err(unexpected()) };
-        let part = |place| -> Result<i64, StoreError> {
-            let text = parts.get(place).ok_or_else(unexpected).and_then(crate::hash::text)?;
-            text.parse().map_err(|_| unexpected())
-        };
-        let now = part(0)?.saturating_mul(1_000).saturating_add(part(1)? / 1_000);
+    /// As [`now`](Self::now), and good enough where a clock is turned.
+    pub(crate) fn estimate(&self) -> Option<Timestamp> {
+        let elapsed = self.elapsed();
+        let good = elapsed - self.0.asked.load(Relaxed) < GOOD_FOR_MILLIS;
+        let now = elapsed.saturating_add(self.0.offset.load(Relaxed)).saturating_add(self.shift());
+        good.then(|| Timestamp::from_millis(now))
+    }
+
+    /// Takes a time that the server told.
+    pub(crate) fn learn(&self, now: Timestamp) {
+        self.take(now.as_millis().saturating_sub(self.shift()));
+    }
+
+    fn take(&self, now: i64) {
         let elapsed = self.elapsed();
         self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
         self.0.asked.store(elapsed, Relaxed);
+    }
+
+    /// The clock of another server, turned by the same.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(self.0.turned.clone())
+    }
+
+    /// Takes the answer to `TIME`.
+    pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, RedisError> {
+        let now = millis(answer).ok_or((ErrorKind::Parse, "a time of no known form"))?;
+        self.take(now);
         Ok(Timestamp::from_millis(now.saturating_add(self.shift())))
     }
 
@@ -77,4 +87,12 @@ impl ServerClock {
     pub(crate) fn shift(&self) -> i64 {
         self.0.turned.as_ref().map_or(0, |turned| turned.load(Relaxed))
     }
+}
+
+/// The milliseconds in an answer to `TIME`.
+fn millis(answer: &Value) -> Option<i64> {
+    let Value::Array(parts) = answer else { return None };
+    let part =
+        |place: usize| -> Option<i64> { crate::hash::text(parts.get(place)?).ok()?.parse().ok() };
+    Some(part(0)?.saturating_mul(1_000).saturating_add(part(1)? / 1_000))
 }

@@ -5,6 +5,8 @@ use std::{error::Error as StdError, fmt};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tower_keep_core::{StoreError, StoreErrorKind};
 
+use crate::servers::BEHIND;
+
 /// Why the server did not do what it was asked.
 #[derive(Debug)]
 struct Trouble {
@@ -55,6 +57,12 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
         ErrorKind::InvalidClientConfig => {
             return (Misconfigured, "the URL is not one of a Redis server: check its form");
         }
+        ErrorKind::MasterNameNotFoundBySentinel => {
+            return (
+                Unavailable,
+                "the sentinels name no primary that is up: wait for one, or check the service's name",
+            );
+        }
         ErrorKind::Io => return (Unavailable, "the connection to the server failed"),
         ErrorKind::Server(ServerErrorKind::BusyLoading) => {
             return (Unavailable, "the server is still loading its data: wait for it");
@@ -77,6 +85,9 @@ fn meaning(error: &RedisError) -> (StoreErrorKind, &'static str) {
         _ => {}
     }
     match error.code() {
+        Some(BEHIND) => {
+            (TimedOut, "too few replicas have the write in time: see whether they keep up")
+        }
         Some("OOM") => (Full, "the server is at its maxmemory: raise it"),
         Some("WRONGPASS" | "NOAUTH") => {
             (Misconfigured, "the server refused the user or password: check the URL")

@@ -4,17 +4,19 @@ use std::{collections::HashSet, sync::Arc};
 
 use redis::Value;
 use tower_keep_core::{
-    Cursor, LayerName, Listed, Page, Query, SessionId, Stats, StoreError, Timestamp, UserId,
+    Cursor, LayerName, Listed, Page, Query, SessionId, Stats, StoreError, StoreErrorKind,
+    Timestamp, UserId,
 };
 
 use crate::{
-    error::unexpected,
+    error::{failed, unexpected},
     hash::{Stored, text},
     keep::Keep,
     key::{Kind, digits},
+    servers::Shard,
 };
 
-/// So many places of the server's table are looked at by one `SCAN` at most.
+/// So many places of a server's table are looked at by one `SCAN` at most.
 const MOST_SCANNED: usize = 1_000;
 
 /// So many sessions at most are found at one place of the table. Redis puts a handful there.
@@ -25,8 +27,22 @@ const MOST_LEFT: usize = 1_000;
 enum Mark {
     /// In a user's set: after this id.
     User(SessionId),
-    /// In the server's table: at this cursor, once these are listed that were found before it.
-    Table(u64, Vec<SessionId>),
+    /// In the servers' tables: at this spot, or at their end, once these are listed that were found before it.
+    Table(Option<Spot>, Vec<SessionId>),
+}
+
+/// A place in the servers' tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    /// The first slot of the part of the keys that is gone through: 0 unless there is a cluster.
+    shard: u16,
+    /// The cursor of `SCAN` there.
+    cursor: u64,
+}
+
+impl Spot {
+    /// Where all the tables begin.
+    pub(crate) const BEGIN: Self = Self { shard: 0, cursor: 0 };
 }
 
 impl Mark {
@@ -36,16 +52,26 @@ impl Mark {
             return Some(Self::User(id.parse().ok()?));
         }
         let mut parts = text.strip_prefix('t')?.split('-');
-        let cursor = parts.next()?.parse().ok()?;
+        let spot = match parts.next()? {
+            "" => None,
+            spot => {
+                let (shard, cursor) = spot.split_once('.')?;
+                Some(Spot { shard: shard.parse().ok()?, cursor: cursor.parse().ok()? })
+            }
+        };
         let left = parts.map(|id| id.parse().ok()).collect::<Option<Vec<_>>>()?;
-        (left.len() <= MOST_LEFT).then_some(Self::Table(cursor, left))
+        let is_mark = left.len() <= MOST_LEFT && (spot.is_some() || !left.is_empty());
+        is_mark.then_some(Self::Table(spot, left))
     }
 
     fn cursor(&self) -> Cursor {
         Cursor::new(match self {
             Self::User(id) => format!("u{id}"),
-            Self::Table(cursor, left) => {
-                let mut text = format!("t{cursor}");
+            Self::Table(spot, left) => {
+                let mut text = match spot {
+                    Some(Spot { shard, cursor }) => format!("t{shard}.{cursor}"),
+                    None => "t".to_owned(),
+                };
                 for id in left {
                     text.push('-');
                     text.push_str(&digits(id));
@@ -65,9 +91,9 @@ impl Keep {
             (Some(user), Some(layer), Some(Ok(Mark::User(after)))) => {
                 self.list_user(query, layer, user, Some(after)).await
             }
-            (None, _, None) => self.list_table(query, None, Vec::new()).await,
-            (None, _, Some(Ok(Mark::Table(cursor, left)))) => {
-                self.list_table(query, Some(cursor), left).await
+            (None, _, None) => self.list_table(query, Some(Spot::BEGIN), Vec::new()).await,
+            (None, _, Some(Ok(Mark::Table(spot, left)))) => {
+                self.list_table(query, spot, left).await
             }
             _ => Ok(Page::default()),
         }
@@ -116,30 +142,29 @@ impl Keep {
         Ok(Page::new(page, last))
     }
 
-    /// A page in the order of the server's table, which holds while the table grows: the cursor of
+    /// A page in the order of the servers' tables, which holds while they grow: the cursor of
     /// `SCAN` stands for a part of the hashes. Where one place of it holds more than the page has room
     /// for, the rest is named by the mark, since others may come and go there.
     async fn list_table(
         &self,
         query: &Query,
-        from: Option<u64>,
+        mut spot: Option<Spot>,
         mut left: Vec<SessionId>,
     ) -> Result<Page, StoreError> {
         let limit = query.limit.max(1);
+        let shards = self.link.shards().await?;
         let mut page = Vec::new();
         let mut seen = HashSet::new();
-        let mut cursor = from.unwrap_or(0);
-        let mut begun = from.is_some();
         let mut count = limit.min(MOST_SCANNED);
         loop {
             // What the page before left over comes first.
             let is_rest = !left.is_empty();
             let (next, ids) = if is_rest {
-                (cursor, std::mem::take(&mut left))
-            } else if begun && cursor == 0 {
-                return Ok(Page::new(page, None));
+                (spot, std::mem::take(&mut left))
+            } else if let Some(here) = spot {
+                self.scan(&shards, here, count).await?
             } else {
-                self.scan(cursor, count).await?
+                return Ok(Page::new(page, None));
             };
             let ids: Vec<SessionId> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
             let found = self.records(&ids).await?.into_iter().flatten();
@@ -149,7 +174,7 @@ impl Keep {
             let room = limit - page.len();
             if found.len() > room && !is_rest {
                 if !page.is_empty() {
-                    return Ok(Page::new(page, Some(Mark::Table(cursor, left).cursor())));
+                    return Ok(Page::new(page, Some(Mark::Table(spot, left).cursor())));
                 }
                 if count > 1 {
                     count /= 2;
@@ -159,22 +184,23 @@ impl Keep {
             left = found.split_off(room.min(found.len())).iter().map(|listed| listed.id).collect();
             seen.extend(found.iter().map(|listed| listed.id));
             page.extend(found);
-            (cursor, begun, count) = (next, true, limit.min(MOST_SCANNED));
+            (spot, count) = (next, limit.min(MOST_SCANNED));
             if page.len() == limit {
-                let more = cursor != 0 || !left.is_empty();
-                let mark = more.then(|| Mark::Table(cursor, left).cursor());
+                let more = spot.is_some() || !left.is_empty();
+                let mark = more.then(|| Mark::Table(spot, left).cursor());
                 return Ok(Page::new(page, mark));
             }
         }
     }
 
-    /// One step through the server's table: the cursor of the next, and the sessions' ids in order.
-    pub(crate) async fn scan(
+    /// One step through the servers' tables: where the next begins, and the sessions' ids in order.
+    async fn scan(
         &self,
-        cursor: u64,
+        shards: &[Shard],
+        spot: Spot,
         count: usize,
-    ) -> Result<(u64, Vec<SessionId>), StoreError> {
-        let (next, keys) = self.scan_keys(cursor, count).await?;
+    ) -> Result<(Option<Spot>, Vec<SessionId>), StoreError> {
+        let (next, keys) = self.scan_keys(shards, spot, count).await?;
         let mut ids: Vec<SessionId> = keys
             .iter()
             .filter_map(|key| match self.keys.kind(key) {
@@ -187,19 +213,25 @@ impl Keep {
         Ok((next, ids))
     }
 
-    /// One step through the server's table: the cursor of the next, and the keys of our prefix.
+    /// One step through the servers' tables: where the next begins, and the keys of our prefix.
     pub(crate) async fn scan_keys(
         &self,
-        cursor: u64,
+        shards: &[Shard],
+        spot: Spot,
         count: usize,
-    ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
+    ) -> Result<(Option<Spot>, Vec<Vec<u8>>), StoreError> {
+        let after = shards.partition_point(|shard| shard.first <= spot.shard);
+        let shard = shards.get(after.saturating_sub(1)).ok_or_else(unexpected)?;
         let mut command = redis::cmd("SCAN");
-        command.arg(cursor).arg("MATCH").arg(self.keys.pattern()).arg("COUNT").arg(count);
-        let Value::Array(answer) = self.link.send(&command).await? else {
+        command.arg(spot.cursor).arg("MATCH").arg(self.keys.pattern()).arg("COUNT").arg(count);
+        let Value::Array(answer) = shard.node.send(&command).await.map_err(failed)? else {
             return Err(unexpected());
         };
         let [next, Value::Array(keys)] = &answer[..] else { return Err(unexpected()) };
-        let next = text(next)?.parse().map_err(|_| unexpected())?;
+        let next = match text(next)?.parse().map_err(|_| unexpected())? {
+            0 => shards.get(after.max(1)).map(|next| Spot { shard: next.first, cursor: 0 }),
+            cursor => Some(Spot { shard: shard.first, cursor }),
+        };
         let keys = keys.iter().filter_map(|key| match key {
             Value::BulkString(bytes) => Some(bytes.clone()),
             _ => None,
@@ -209,23 +241,17 @@ impl Keep {
 
     /// The live records under some ids, each in its place.
     async fn records(&self, ids: &[SessionId]) -> Result<Vec<Option<Listed>>, StoreError> {
-        let mut commands = vec![redis::cmd("TIME")];
-        commands.extend(ids.iter().map(|id| {
-            let mut command = redis::cmd("HGETALL");
-            command.arg(self.keys.session(id));
-            command
-        }));
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut answers = self.link.send_all(commands).await?.into_iter();
-        let at = self.link.clock.set(&answers.next().ok_or_else(unexpected)?)?;
+        let answers = self.link.read_all(ids.iter().map(|id| self.keys.session(id))).await?;
         let mut listed = Vec::with_capacity(ids.len());
-        for (id, answer) in ids.iter().zip(answers) {
-            let record = match Stored::read(id, &answer) {
+        for (id, (answer, at)) in ids.iter().zip(answers) {
+            let record = match answer.and_then(|answer| Stored::read(id, &answer)) {
                 Ok(Stored::Live(record)) => Some(record).filter(|record| !record.is_expired(at)),
                 Ok(Stored::Arriving(_)) => self.live(id).await?.map(|(record, _)| record),
                 Ok(Stored::Nothing) => None,
+                Err(error) if error.kind() != StoreErrorKind::Corrupt => return Err(error),
                 Err(error) => {
                     tracing::warn!(session = %id.short(), %error, "a damaged hash is left out");
                     None
@@ -240,9 +266,10 @@ impl Keep {
         let mut stats = Stats::default();
         let mut users: HashSet<(LayerName, UserId)> = HashSet::new();
         let mut seen: HashSet<SessionId> = HashSet::new();
-        let mut cursor = 0;
-        loop {
-            let (next, ids) = self.scan(cursor, MOST_SCANNED).await?;
+        let shards = self.link.shards().await?;
+        let mut spot = Some(Spot::BEGIN);
+        while let Some(here) = spot {
+            let (next, ids) = self.scan(&shards, here, MOST_SCANNED).await?;
             for listed in self.records(&ids).await?.into_iter().flatten() {
                 let record = &listed.record;
                 if layer.is_some_and(|layer| record.layer != *layer) || !seen.insert(listed.id) {
@@ -254,12 +281,10 @@ impl Keep {
                     users.insert((record.layer.clone(), user.clone()));
                 }
             }
-            cursor = next;
-            if next == 0 {
-                stats.users = u64::try_from(users.len()).unwrap_or(u64::MAX);
-                return Ok(stats);
-            }
+            spot = next;
         }
+        stats.users = u64::try_from(users.len()).unwrap_or(u64::MAX);
+        Ok(stats)
     }
 }
 
@@ -276,10 +301,17 @@ mod tests {
     #[test]
     fn marks_come_back_from_their_text() {
         let id = SessionId::from_bytes([9; 32]);
-        for mark in [Mark::User(id), Mark::Table(17, vec![]), Mark::Table(u64::MAX, vec![id, id])] {
+        let spot = Spot { shard: 5_461, cursor: u64::MAX };
+        for mark in [
+            Mark::User(id),
+            Mark::Table(Some(Spot::BEGIN), vec![]),
+            Mark::Table(Some(spot), vec![id, id]),
+            Mark::Table(None, vec![id]),
+        ] {
             assert_eq!(Mark::read(&mark.cursor()), Some(mark));
         }
-        for text in ["", "u", "t", "t-", "x1", "t1-zz", "-1", "t-1"] {
+        for text in ["", "u", "t", "t-", "x1", "t1-zz", "-1", "t-1", "t1", "t1.", "t.1", "t70000.1"]
+        {
             assert_eq!(Mark::read(&Cursor::new(text)), None, "{text}");
         }
     }

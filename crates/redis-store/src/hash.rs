@@ -133,8 +133,9 @@ impl State {
             let millis = number.clamp(i64::MIN.into(), i64::MAX.into());
             Some(Timestamp::from_millis(i64::try_from(millis).ok()?))
         };
-        let (created_at, last_active, expires_at) = (time()?, time()?, time()?);
-        let _bound: u64 = numbers.next()?.parse().ok()?;
+        let created_at = time()?;
+        let _reach = time()?;
+        let (last_active, expires_at) = (time()?, time()?);
         if numbers.next().is_some() {
             return None;
         }
@@ -152,7 +153,7 @@ pub(crate) fn pairs(
     fields: &Fields,
 ) -> Vec<(Cow<'static, str>, String)> {
     let mut pairs = Vec::with_capacity(fields.len() + 3);
-    pairs.push((Cow::Borrowed("@layer"), format!("{}{}:{layer}", id.short(), tail(id))));
+    pairs.push((Cow::Borrowed("@layer"), bound_to(id, layer)));
     if let Some(user) = user {
         pairs.push((Cow::Borrowed("@user"), user.as_str().to_owned()));
     }
@@ -184,6 +185,11 @@ pub(crate) fn bound_layer<'a>(id: &SessionId, text: &'a str) -> Option<&'a str> 
     let [a, b, c, d, e, f, g, h, ..] = *id.as_bytes();
     let own = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     (digits.len() == 16 && u64::from_str_radix(digits, 16) == Ok(own)).then_some(layer)
+}
+
+/// A layer's name, bound to an id.
+pub(crate) fn bound_to(id: &SessionId, layer: &LayerName) -> String {
+    format!("{}{}:{layer}", id.short(), tail(id))
 }
 
 fn tail(id: &SessionId) -> String {
@@ -222,7 +228,7 @@ mod tests {
             let fields: Fields = [(name, "1")].into_iter().collect();
             let pairs = pairs(&id, &"shop".into(), None, None, false, &fields);
             let mut entries: Vec<_> = pairs.iter().map(|(name, json)| (&**name, &**json)).collect();
-            entries.push(("@state", "[1,2,3,4,0]"));
+            entries.push(("@state", "[1,2,0,3,4]"));
             match Stored::read(&id, &hash(&entries)).unwrap() {
                 Stored::Live(record) => assert_eq!(record.fields, fields, "{name}"),
                 other => panic!("{name}: {other:?}"),
@@ -234,7 +240,7 @@ mod tests {
     fn hash_under_another_key_is_corrupt() {
         let (one, other) = (SessionId::from_bytes([1; 32]), SessionId::from_bytes([2; 32]));
         let pairs = pairs(&one, &"shop".into(), None, None, false, &Fields::default());
-        let entries = [("@state", "[1,2,3,4,0]"), ("@layer", &*pairs[0].1)];
+        let entries = [("@state", "[1,2,0,3,4]"), ("@layer", &*pairs[0].1)];
         assert!(matches!(Stored::read(&one, &hash(&entries)), Ok(Stored::Live(..))));
         let error = Stored::read(&other, &hash(&entries)).unwrap_err();
         assert_eq!(error.kind(), tower_keep_core::StoreErrorKind::Corrupt);
@@ -242,7 +248,7 @@ mod tests {
 
     #[test]
     fn damaged_states_are_corrupt() {
-        for state in ["", "[]", "[1,2,3,4]", "[1,2,3,4,5,6]", "[x,2,3,4,0]", "1,2,3,4,0"] {
+        for state in ["", "[]", "[1,2,3,4]", "[1,2,3,4,5,6]", "[x,2,0,3,4]", "1,2,0,3,4"] {
             let id = SessionId::from_bytes([1; 32]);
             let entries = [("@layer", "0101010101010101:shop"), ("@state", state)];
             assert!(Stored::read(&id, &hash(&entries)).is_err(), "{state}");

@@ -1,4 +1,4 @@
-//! Sessions in Redis 6.2 or later, or in Valkey.
+//! Sessions in Redis 6.2 or later, or in Valkey: one server, one with replicas under Sentinel, or a cluster.
 //!
 //! ```no_run
 //! use tower_keep_redis_store::RedisStore;
@@ -15,7 +15,7 @@
 //! | field | holds |
 //! |---|---|
 //! | a field of the session, by its name | its JSON, as it is; a name that begins with `@` has one more before it |
-//! | `@state` | `[version, created_at, last_active, expires_at, reach]`, times in milliseconds since 1970; `reach` is how far its place in the user's set reaches, 0 without a user |
+//! | `@state` | `[version, created_at, reach, last_active, expires_at]`, times in milliseconds since 1970; `reach` is how far its place in the user's set reaches, 0 without a user |
 //! | `@layer` | the first 16 digits of the id, a colon, and the layer's name: a hash under the key of another is refused as corrupt |
 //! | `@user` | who signed in, if anyone |
 //! | `@address`, `@agent` | what is known of the client |
@@ -23,7 +23,7 @@
 //!
 //! ```text
 //! > HGETALL tower-keep:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-//! @state   [2,1795262400000,1795262460000,1795264260000,1795348800000]
+//! @state   [2,1795262400000,1795348800000,1795262460000,1795264260000]
 //! @layer   9f86d081884c7d65:id
 //! @user    ada
 //! visits   3
@@ -40,8 +40,13 @@
 //! # What it costs
 //!
 //! A read is one command (`HGETALL`), a write one more (a script, called by its digest), and only the
-//! fields that changed travel. The server's time is asked once in ten seconds, along with a read. A
-//! sign-in reserves a place besides; a rotation takes three round trips and, at a sign-in, four. Each script touches one key.
+//! fields that changed travel. A session without a user is made by one plain command, `RESTORE`, which puts a whole
+//! hash and its end under a key that is free; a sign-in reserves a place before. A rotation takes one round
+//! trip, in which no field travels, and under a limit of the user's sessions three. A server's time is asked once in
+//! ten seconds, along with a read.
+//!
+//! Each script touches one key, so that all of it works in a cluster; but for rotations, which rename a key where
+//! one server has both. In a cluster these take two steps, one on each key.
 //!
 //! Against a string of the same bytes, read by `GETEX` and written by `SET`, a small session was read 65 to
 //! 85 % as often a second, changed 30 to 35 % as often and made 19 to 35 % as often; one of 100 fields and
@@ -50,30 +55,63 @@
 //! `cargo bench -p tower-keep-redis-store --bench raw` measures it anew.
 //!
 //! Other commands: `HGET`, `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all,
-//! figures, purging) and `UNLINK` (purging); within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
-//! `PEXPIREAT` and the commands of sorted sets. That is what a user with few permissions needs.
+//! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
+//! `PEXPIREAT`, `PTTL`, `RENAME` and the commands of sorted sets. That is what a user with few permissions needs.
 //!
-//! A listing of all sessions goes through the server's table. Redis may show a session twice if that table
-//! shrinks meanwhile; a user's sessions are listed exactly.
+//! A listing of all sessions goes through the servers' tables. Redis may show a session twice if such a table
+//! shrinks meanwhile, and may leave some out where another server took over or slots moved in the middle of it;
+//! a user's sessions are listed exactly.
+//!
+//! # Sentinel and Cluster
+//!
+//! By the URL: `redis+sentinel://host:port,host:port/service` and `redis+cluster://host:port,host:port`, see
+//! [`connect`](RedisStoreBuilder::connect). Sessions are read and written at primaries only: a replica may be
+//! behind, and would show a session that was signed out.
+//!
+//! With Sentinel, each new connection goes to whoever the sentinels name then; a primary that was demoted
+//! says so by a lost connection or `READONLY`. In a cluster, commands go to the node that has the key, and
+//! `MOVED` and `ASK` are followed; the map is asked for anew when a node is lost. A user's set and sessions are
+//! keys of their own, on different nodes perhaps, and no command touches two. Nothing is sent twice: a write
+//! whose answer was lost may have been carried out, and is an error.
+//!
+//! ## What an acknowledged write means
+//!
+//! A primary answers before its replicas have the write. If it dies then, the write is undone when a replica takes
+//! over: a changed field, a new session, and a sign-out too. Three settings narrow that:
+//!
+//! | setting | what it does | what is left |
+//! |---|---|---|
+//! | none | | the writes of the last moments before the primary died, a second at most where its link was good |
+//! | `min-replicas-to-write 1`, `min-replicas-max-lag 10` at the servers | a primary without replicas takes no writes (`Unavailable`) | the last moments; a primary that was cut off takes writes for ten seconds more, which are lost |
+//! | [`replicas(1)`](RedisStoreBuilder::replicas) here | a write is acknowledged once a replica has it (`WAIT`) | writes whose replica is lost together with the primary; Sentinel and Cluster choose the one with the most data, and do not promise it |
+//!
+//! With the third, a write costs a round trip between servers besides, and writes of one process wait for each other.
+//! With all of them, this crate's tests kill primaries under load and find nothing that was acknowledged lost.
+//! None of it makes Redis a store that never loses a write: for that, use one in SQL.
+//!
+//! In a cluster, set `cluster-require-full-coverage no`: a lost node then takes down its own sessions alone until its
+//! replica takes over.
 //!
 //! # When the server fails
 //!
 //! A lost connection is made anew by the next call, and calls meanwhile wait for the same attempt, for
-//! [`timeout`](RedisStoreBuilder::timeout) at most. An error tells whether to wait (`Unavailable`,
-//! `TimedOut`), to make room (`Full`) or to mend the settings (`Misconfigured`).
+//! [`timeout`](RedisStoreBuilder::timeout) at most. While a server fails, nobody waits for it longer than a quarter of
+//! a second, so that requests do not pile up; the first call after its return finds it. An error tells whether
+//! to wait (`Unavailable`, `TimedOut`), to make room (`Full`) or to mend the settings (`Misconfigured`).
 //!
 //! `maxmemory-policy` should be `noeviction`: a full server then refuses new sessions and keeps those that
 //! are there. Under a policy that evicts, sessions end early, which reads as if they had expired, and a user's
 //! set may go before them: they are then not found by user, and the limit of the user's sessions begins anew.
 //!
-//! Redis answers before a write is on disk or on a replica: after a crash or a failover, the last second of
-//! writes may be undone, a sign-out among them. `appendfsync always` keeps them through a crash.
+//! Redis answers before a write is on disk: after a crash without a replica, the last second of
+//! writes may be undone, a sign-out among them. `appendfsync always` keeps them.
 //!
 //! # The client
 //!
-//! The `redis` crate, by one connection that all callers share and that is made anew when it is lost
-//! (`ConnectionManager`): with `GETEX` and `SET` over the same server it served 1.45 to 1.9 times the requests
-//! of `fred` where sessions are read and changed. A call whose caller is gone disturbs nobody.
+//! The `redis` crate, by one connection to each server that all callers share: with `GETEX` and `SET` over the
+//! same server it served 1.45 to 1.9 times the requests of `fred` where sessions are read and changed. A call whose
+//! caller is gone disturbs nobody. Its connections, TLS and Sentinel are used, and not what it has for reconnecting
+//! and for clusters: these send a command again whose answer was lost, and an increment must not count twice.
 
 mod builder;
 mod clock;
@@ -83,9 +121,11 @@ mod hash;
 mod keep;
 mod key;
 mod link;
+mod payload;
 mod purge;
 mod rotate;
 mod script;
+mod servers;
 mod store;
 mod users;
 

@@ -1,99 +1,145 @@
-//! The connection to the server: [`Link`].
+//! Sends commands: [`Link`].
 
-use std::time::Duration;
-
-use redis::{
-    Arg, Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
+
+use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tower_keep_core::{StoreError, Timestamp};
 
 use crate::{
     clock::ServerClock,
     error::{failed, unexpected},
+    keep::how,
     script::Script,
+    servers::{Servers, Shard},
 };
 
-/// A connection that all callers share, made anew when it is lost.
-///
-/// Commands of all callers are pipelined on it, and one whose caller is gone is answered to nobody.
+/// What sends commands, and tells errors of the store's kinds.
 #[derive(Clone)]
 pub(crate) struct Link {
-    connection: ConnectionManager,
-    pub(crate) clock: ServerClock,
+    servers: Servers,
+    clock: ServerClock,
+    /// Whether the servers take new hashes whole, as far as is known.
+    puts: Arc<AtomicBool>,
 }
 
 impl Link {
-    pub(crate) async fn connect(
-        client: Client,
-        clock: ServerClock,
-        timeout: Duration,
-    ) -> Result<Self, StoreError> {
-        let config = ConnectionManagerConfig::new()
-            // Whoever waits for a lost server is told soon, and the next one tries again.
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(10))
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout));
-        let connection =
-            ConnectionManager::new_with_config(client, config).await.map_err(failed)?;
-        Ok(Self { connection, clock })
+    pub(crate) fn new(servers: Servers, clock: ServerClock) -> Self {
+        Self { servers, clock, puts: Arc::new(AtomicBool::new(true)) }
     }
 
-    /// Sends a command.
+    /// Sends a command that only reads.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        ask(&mut self.connection.clone(), command).await.map_err(failed)
+        self.servers.send(command).await.map_err(failed)
     }
 
-    /// Sends commands that do not depend on each other in one round trip.
+    /// Sends commands that do not depend on each other, in one round trip to each server.
     pub(crate) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
-        let count = commands.len();
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let mut pipeline = redis::Pipeline::with_capacity(count);
-        for command in commands {
-            pipeline.add_command(command);
-        }
-        let answers = self.connection.clone().req_packed_commands(&pipeline, 0, count).await;
-        let answers = answers.map_err(failed)?;
+        let answers = self.servers.send_all(commands).await.map_err(failed)?;
         answers.into_iter().map(|answer| answer.extract_error().map_err(failed)).collect()
     }
 
     /// Calls a script; sends its text where the server does not know it yet.
     pub(crate) async fn call(&self, script: &Script, command: Cmd) -> Result<Answer, StoreError> {
-        let mut connection = self.connection.clone();
-        let answer = match ask(&mut connection, &command).await {
+        let answer = match self.servers.write(&command).await {
             Err(error) if is_unknown(&error) => {
-                ask(&mut connection, &with_text(script, &command)).await
+                self.servers.write(&with_text(script, &command)).await
             }
             answer => answer,
         };
         Answer::new(answer.map_err(failed)?)
     }
 
-    /// Reads a hash, and tells the server's time.
-    pub(crate) async fn read(&self, key: &[u8]) -> Result<(Value, Timestamp), StoreError> {
-        let mut read = redis::cmd("HGETALL");
-        read.arg(key);
-        if let Some(now) = self.clock.now() {
-            return Ok((self.send(&read).await?, now));
-        }
-        let mut answers = self.send_all(vec![redis::cmd("TIME"), read]).await?.into_iter();
-        let (Some(time), Some(hash)) = (answers.next(), answers.next()) else {
-            return Err(unexpected());
-        };
-        Ok((hash, self.clock.set(&time)?))
+    /// Whether one server has all keys, so that a script can touch several.
+    pub(crate) fn is_one(&self) -> bool {
+        matches!(self.servers, Servers::One(_))
     }
 
-    /// What a test turned the server's clock by.
+    /// Calls a script after another in one round trip, where one server has all keys.
+    ///
+    /// The first is sent as a text, since the second must not run without it.
+    pub(crate) async fn call_after(
+        &self,
+        first: (&Script, Cmd),
+        second: (&Script, Cmd),
+    ) -> Result<(Answer, Answer), StoreError> {
+        let both = [with_text(first.0, &first.1), second.1];
+        let mut answers = self.servers.write_all(both.to_vec()).await.map_err(failed)?.into_iter();
+        let mut next = || answers.next().ok_or_else(unexpected);
+        let (before, after) = (next()?, next()?);
+        let before = Answer::new(before.extract_error().map_err(failed)?)?;
+        let after = match after.extract_error() {
+            Err(error) if is_unknown(&error) => {
+                let [_, second_call] = both;
+                return Ok((before, self.call(second.0, second_call).await?));
+            }
+            after => Answer::new(after.map_err(failed)?)?,
+        };
+        Ok((before, after))
+    }
+
+    /// Puts a new hash under a key, with the milliseconds until its end. Returns whether it is done: if not,
+    /// the key is taken or the server does not do that, and nothing was changed.
+    pub(crate) async fn put(&self, key: &[u8], left: i64, hash: &[u8]) -> Result<bool, StoreError> {
+        let mut command = redis::cmd("RESTORE");
+        command.arg(key).arg(left).arg(hash);
+        match self.servers.write(&command).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("BUSYKEY") => Ok(false),
+            // An older server, or a user without this permission.
+            Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => {
+                self.puts.store(false, Relaxed);
+                Ok(false)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The time at the server of a key, if it takes new hashes by [`put`](Self::put) and the time is known.
+    pub(crate) fn put_at(&self, key: &[u8]) -> Option<Timestamp> {
+        self.puts.load(Relaxed).then(|| self.servers.clock(key)?.estimate())?
+    }
+
+    /// Takes the time that the server of a key told.
+    pub(crate) fn learn(&self, key: &[u8], now: Timestamp) {
+        if let Some(clock) = self.servers.clock(key) {
+            clock.learn(now);
+        }
+    }
+
+    /// Reads a hash, and tells the time of its server.
+    pub(crate) async fn read(&self, key: &[u8]) -> Result<(Value, Timestamp), StoreError> {
+        self.servers.send_at(hash_at(key)).await.map_err(failed)
+    }
+
+    /// Reads hashes, each with the time of its server. One that is none is an error by itself.
+    pub(crate) async fn read_all(
+        &self,
+        keys: impl Iterator<Item = Vec<u8>>,
+    ) -> Result<Vec<(Result<Value, StoreError>, Timestamp)>, StoreError> {
+        let commands = keys.map(|key| hash_at(&key)).collect();
+        let answers = self.servers.send_all_at(commands).await.map_err(failed)?;
+        let each = answers.into_iter();
+        Ok(each.map(|(answer, at)| (answer.extract_error().map_err(failed), at)).collect())
+    }
+
+    /// All parts of the keys, each of which is listed by itself.
+    pub(crate) async fn shards(&self) -> Result<Vec<Shard>, StoreError> {
+        self.servers.shards().await.map_err(failed)
+    }
+
+    /// What a test turned the servers' clocks by.
     pub(crate) fn shift(&self) -> i64 {
         self.clock.shift()
     }
 }
 
-async fn ask(connection: &mut ConnectionManager, command: &Cmd) -> Result<Value, RedisError> {
-    connection.req_packed_command(command).await.and_then(Value::extract_error)
+fn hash_at(key: &[u8]) -> Cmd {
+    let mut read = redis::cmd("HGETALL");
+    read.arg(key);
+    read
 }
 
 fn is_unknown(error: &RedisError) -> bool {
@@ -121,7 +167,12 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn new(value: Value) -> Result<Self, StoreError> {
-        let Value::Array(mut rest) = value else { return Err(unexpected()) };
+        let mut rest = match value {
+            Value::Array(rest) => rest,
+            // What is most often answered, in short: it is done, at this time.
+            times @ Value::BulkString(_) => return Ok(Self { how: how::DONE, rest: vec![times] }),
+            _ => return Err(unexpected()),
+        };
         match rest.first() {
             Some(Value::Int(how)) => {
                 let how = *how;
@@ -130,6 +181,16 @@ impl Answer {
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// The time of a write and of the session's end, where the answer is these alone.
+    pub(crate) fn times(&self) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        if self.rest.len() != 1 {
+            return Ok(None);
+        }
+        let (at, end) = self.text(0)?.split_once(',').ok_or_else(unexpected)?;
+        let time = |text: &str| text.parse().map(Timestamp::from_millis).map_err(|_| unexpected());
+        Ok(Some((time(at)?, time(end)?)))
     }
 
     pub(crate) fn number(&self, place: usize) -> Result<i64, StoreError> {

@@ -5,6 +5,7 @@ use tower_keep_core::{Created, Purged, Record, SessionId, StoreError};
 
 use crate::{
     error::unexpected,
+    find::Spot,
     hash::pairs,
     keep::{ATTEMPTS, Keep, arguments, how, receipt, restless},
     key::Kind,
@@ -33,9 +34,10 @@ impl Keep {
     /// One pass; tells how many keys and sessions were removed.
     async fn purge_once(&self) -> Result<(u64, u64), StoreError> {
         let (mut removed, mut sessions) = (0, 0);
-        let mut cursor = 0;
-        loop {
-            let (next, keys) = self.scan_keys(cursor, STEP).await?;
+        let shards = self.link.shards().await?;
+        let mut spot = Some(Spot::BEGIN);
+        while let Some(here) = spot {
+            let (next, keys) = self.scan_keys(&shards, here, STEP).await?;
             let mut commands = Vec::with_capacity(2 * keys.len());
             for key in &keys {
                 let Some(kind) = self.keys.kind(key) else { continue };
@@ -58,11 +60,9 @@ impl Keep {
                     sessions += u64::from(is_session);
                 }
             }
-            cursor = next;
-            if next == 0 {
-                return Ok((removed, sessions));
-            }
+            spot = next;
         }
+        Ok((removed, sessions))
     }
 
     /// Stores a record as it is.

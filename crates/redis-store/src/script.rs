@@ -1,4 +1,4 @@
-//! The scripts, each of which touches one key: [`Script`].
+//! The scripts: [`Script`]. Each touches one key, but for one that is not called in a cluster.
 
 use std::sync::LazyLock;
 
@@ -20,8 +20,13 @@ impl Script {
 
     /// The command that calls it on a key, to which arguments are added.
     pub(crate) fn on(&self, key: &[u8]) -> Cmd {
+        self.on_all(&[key])
+    }
+
+    /// As [`on`](Self::on), on several keys.
+    pub(crate) fn on_all(&self, keys: &[&[u8]]) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&*self.digest).arg(1).arg(key);
+        command.arg(&*self.digest).arg(keys.len()).arg(keys);
         command
     }
 }
@@ -34,7 +39,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    APPLY = "prelude" "apply";
+    APPLY = "write" "prelude" "apply";
     ARRIVE = "prelude" "free" "arrive";
     CANCEL = "prelude" "cancel";
     CREATE = "prelude" "free" "create";
@@ -43,6 +48,7 @@ scripts! {
     EVICT = "prelude" "evict";
     FORGET = "prelude" "forget";
     IMPORT = "prelude" "free" "import";
+    MOVE = "prelude" "move";
     RELEASE = "prelude" "release";
     RESERVE = "prelude" "reserve";
     SETTLE = "prelude" "settle";

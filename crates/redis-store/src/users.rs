@@ -76,7 +76,7 @@ impl Keep {
         evicted: &mut u32,
     ) -> Result<Reserved, StoreError> {
         let key = self.keys.user(place.layer, place.user);
-        let hold = (place.lifetime.idle / 2).clamp(Duration::from_secs(2), HOLD);
+        let hold = hold(place);
         let mut tried = HashSet::new();
         let mut dead = Vec::new();
         // Each round makes room for one at least, or finds that there is none.
@@ -125,6 +125,11 @@ impl Keep {
             }
         }
         Err(restless())
+    }
+
+    /// The call that asks for a place that there is no limit of.
+    pub(crate) fn asks(&self, key: &[u8], place: &Place<'_>) -> Cmd {
+        self.ask(key, place, hold(place), 0, &[])
     }
 
     fn ask(
@@ -233,7 +238,7 @@ impl Keep {
     }
 
     /// Drops the dead among a few places of the set: three with each new one, so that they stay few.
-    fn look_after(&self, key: Vec<u8>, place: &Place<'_>, sample: Vec<String>) {
+    pub(crate) fn look_after(&self, key: Vec<u8>, place: &Place<'_>, sample: Vec<String>) {
         let own = digits(place.id);
         let sample: HashSet<String> =
             sample.into_iter().filter(|id| id.len() == 64 && *id != own).collect();
@@ -260,6 +265,10 @@ impl Keep {
             self.release(key, &missing).await;
         }
     }
+}
+
+fn hold(place: &Place<'_>) -> Duration {
+    (place.lifetime.idle / 2).clamp(Duration::from_secs(2), HOLD)
 }
 
 fn is_place_of(record: &tower_keep_core::Record, place: &Place<'_>) -> bool {

@@ -12,17 +12,21 @@
 )]
 
 mod certificate;
+mod cluster;
 mod mariadb;
 mod postgres;
 mod process;
 mod proxy;
 mod redis;
+mod sentinels;
 
 pub use certificate::Certificate;
+pub use cluster::Cluster;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use redis::Redis;
+pub use sentinels::Sentinels;
 
 /// The password of the databases' user; tests look for it where none may be.
 pub const PASSWORD: &str = "correct-horse-battery";

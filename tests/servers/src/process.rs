@@ -85,6 +85,10 @@ impl Process {
         }
     }
 
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Ends the server as a loss of power does.
     pub(crate) fn kill(&self) {
         let mut slot = self.child.lock().unwrap_or_else(PoisonError::into_inner);

@@ -104,6 +104,14 @@ pub struct Change {
     pub base_fields: Fields,
     /// When the absolute lifetime of the record that it was computed from began.
     pub created_at: Timestamp,
+    /// The layer of that record, which no change changes.
+    pub layer: LayerName,
+    /// The user of that record.
+    pub base_user: Option<UserId>,
+    /// The client of that record, which no change changes.
+    pub client: Option<Client>,
+    /// Whether that record was remembered.
+    pub base_remember: bool,
     /// How long the session lives from now on.
     pub lifetime: Lifetime,
     /// Whether the absolute lifetime begins anew, as it does when a user signs in.
@@ -131,6 +139,10 @@ impl Change {
             base_version: record.version,
             base_fields: record.fields.clone(),
             created_at: record.created_at,
+            layer: record.layer.clone(),
+            base_user: record.user.clone(),
+            client: record.client.clone(),
+            base_remember: record.remember,
             lifetime,
             restart: false,
             clear: false,
@@ -157,6 +169,20 @@ impl Change {
     pub fn edited(&self, fields: &Fields) -> Fields {
         let edits = self.edits.iter();
         if self.clear { Fields::default().with(edits) } else { fields.with(edits) }
+    }
+
+    /// The record that the change was computed from, as far as a change tells it: all but when it was
+    /// last used and when it expires. So a rotation need not read it, if a later step makes sure that
+    /// its version is still this one.
+    #[must_use]
+    pub fn base(&self) -> Record {
+        let mut record = Record::new(self.layer.clone(), self.created_at);
+        record.version = self.base_version;
+        record.user = self.base_user.clone();
+        record.client = self.client.clone();
+        record.remember = self.base_remember;
+        record.fields = self.base_fields.clone();
+        record
     }
 
     /// The record after the change, at the time of the store's clock.

@@ -6,7 +6,7 @@ use tower_keep_core::{
     Applied, Change, Created, Lifetime, NewRecord, Rotated, SessionId, Store, Token, Touch, UserId,
 };
 use tower_keep_redis_store::RedisStore;
-use tower_keep_test_servers::{Durability, Redis};
+use tower_keep_test_servers::{Durability, Proxy, Redis};
 
 fn id() -> SessionId {
     Token::random().unwrap().id()
@@ -65,23 +65,77 @@ async fn read_is_one_command_and_write_one_more() {
     }
     assert_eq!(since(&server, &before), [("hgetall".to_owned(), 10)].into());
 
-    // Within the script: read the state, ask the time, write, set the expiry.
+    // Within the script: read the state, ask what time is left, write, set the expiry.
     let mut change =
         Change::new(&store.load(&session).await.unwrap().unwrap().record, new.lifetime);
     change.edits.set("visits", "2");
     change.exact = true;
     let before = counted(&server).0;
     assert!(matches!(store.apply(&session, &change).await.unwrap(), Applied::Applied(_)));
-    let within = ["evalsha", "hget", "hset", "pexpireat", "time"];
+    let within = ["evalsha", "hget", "hset", "pexpireat", "pttl"];
     assert_eq!(since(&server, &before), within.map(|name| (name.to_owned(), 1)).into());
 
+    let within = ["evalsha", "hget", "hset", "pexpireat", "time"];
     let before = counted(&server).0;
     store.touch(&session, touch).await.unwrap();
     assert_eq!(since(&server, &before), within.map(|name| (name.to_owned(), 1)).into());
 
     let before = counted(&server).0;
     create(&store, &new).await;
-    assert_eq!(since(&server, &before)["evalsha"], 1);
+    assert_eq!(since(&server, &before), [("restore".to_owned(), 1)].into());
+}
+
+/// Where the user may not put a hash whole, a script makes it.
+#[tokio::test]
+async fn session_is_made_by_a_script_where_the_plain_command_is_refused() {
+    let server = Redis::start(Durability::Lazy);
+    server.command(&["ACL", "SETUSER", "few", "on", ">few-rights", "~*", "+@all", "-restore"]);
+    let url = format!("redis://few:few-rights@127.0.0.1:{}", server.port());
+    let store = RedisStore::connect(&url).await.unwrap();
+    let mut new = NewRecord::new("shop".into(), Lifetime::default());
+    new.fields = [("visits", "1")].into_iter().collect();
+    for _ in 0..3 {
+        let session = create(&store, &new).await;
+        let record = store.load(&session).await.unwrap().unwrap().record;
+        assert_eq!((record.version, &record.fields), (1, &new.fields));
+        let left = server.command(&["PTTL", &format!("tower-keep:{session}")]);
+        let left: i64 = left.trim().parse().unwrap();
+        assert!((1_790_000..=1_800_000).contains(&left), "{left}");
+    }
+}
+
+#[tokio::test]
+async fn rotation_is_one_round_trip_and_sends_no_fields() {
+    let server = Redis::start(Durability::Lazy);
+    let proxy = Proxy::to(server.port()).await;
+    let store = RedisStore::connect(&server.url_at(proxy.port())).await.unwrap();
+    let long = format!("\"{}\"", "x".repeat(10_000));
+    for user in [None, Some(UserId::from("ada"))] {
+        let mut new = NewRecord::new("shop".into(), Lifetime::default());
+        new.fields = [("long", &*long), ("short", "1")].into_iter().collect();
+        new.user = user.clone();
+        let mut session = create(&store, &new).await;
+        for turn in 0..3 {
+            let record = store.load(&session).await.unwrap().unwrap().record;
+            let (mut change, to) = (Change::new(&record, new.lifetime), id());
+            change.edits.set("short", "2");
+            change.user = user.as_ref().map(|_| UserId::from("eve"));
+            let (trips, (_, before)) = (proxy.round_trips(), counted(&server));
+            let rotated = store.rotate(&session, &to, &change).await.unwrap();
+            assert!(matches!(rotated, Rotated::Rotated(_)), "{rotated:?}");
+            // What is left of the old place is cleared later.
+            let taken = proxy.round_trips() - trips;
+            // The first time the server does not know the script.
+            assert!(taken <= if turn == 0 { 3 } else { 2 }, "{taken} round trips");
+            let sent = counted(&server).1 - before;
+            assert!(turn == 0 || sent < 8_000, "{sent} bytes sent");
+            assert!(store.load(&session).await.unwrap().is_none());
+            session = to;
+        }
+        let record = store.load(&session).await.unwrap().unwrap().record;
+        assert_eq!(record.fields.get("long"), Some(&*long));
+        assert_eq!(record.user, user.map(|_| UserId::from("eve")));
+    }
 }
 
 #[tokio::test]

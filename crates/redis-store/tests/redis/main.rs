@@ -1,18 +1,37 @@
 //! Redis: the conformance and race suites, what a request costs, and what happens when it fails.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
 
 mod cost;
+mod failover;
 mod faults;
 mod halfway;
+mod moved;
 #[cfg(feature = "conformance")]
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 
-#[cfg(feature = "conformance")]
-mod conformance {
-    tower_keep_core::store_conformance!(crate::support::Turned::default());
+macro_rules! suites {
+    ($($name:ident = $servers:ident;)+) => {$(
+        #[cfg(feature = "conformance")]
+        mod $name {
+            mod conformance {
+                tower_keep_core::store_conformance!(
+                    crate::support::Turned::<crate::support::$servers>::default()
+                );
+            }
+
+            mod race {
+                tower_keep_tests::race_suite!(
+                    crate::support::fresh_store::<crate::support::$servers>().await
+                );
+            }
+        }
+    )+};
 }
 
-#[cfg(feature = "conformance")]
-mod race {
-    tower_keep_tests::race_suite!(crate::support::fresh_store().await);
+suites! {
+    one_server = One;
+    sentinels = Watched;
+    cluster = Spread;
 }

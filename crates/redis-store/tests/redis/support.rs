@@ -1,31 +1,66 @@
-//! Databases of a private Redis.
+//! Databases of private servers.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering::SeqCst},
+        atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use tower_keep_core::conformance::{Capability, Harness};
-use tower_keep_redis_store::RedisStore;
-use tower_keep_test_servers::Redis;
+use tower_keep_redis_store::{RedisStore, RedisStoreBuilder};
+use tower_keep_test_servers::{Cluster, Redis, Sentinels};
+
+/// What the sessions are kept in.
+pub(crate) trait Servers: Default + Send + Sync {
+    /// A store that shares nothing with any other.
+    fn fresh(builder: RedisStoreBuilder) -> impl Future<Output = RedisStore> + Send;
+}
+
+/// One server.
+#[derive(Default)]
+pub(crate) struct One;
+
+impl Servers for One {
+    async fn fresh(builder: RedisStoreBuilder) -> RedisStore {
+        builder.connect(&Redis::shared().fresh_url()).await.unwrap()
+    }
+}
+
+/// Three sentinels, a primary and two replicas.
+#[derive(Default)]
+pub(crate) struct Watched;
+
+impl Servers for Watched {
+    async fn fresh(builder: RedisStoreBuilder) -> RedisStore {
+        builder.connect(&Sentinels::shared().fresh_url()).await.unwrap()
+    }
+}
+
+/// A cluster of three primaries and three replicas.
+#[derive(Default)]
+pub(crate) struct Spread;
+
+impl Servers for Spread {
+    async fn fresh(builder: RedisStoreBuilder) -> RedisStore {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        // A cluster has one database.
+        let prefix = format!("{}:", MADE.fetch_add(1, SeqCst));
+        builder.prefix(prefix).connect(&Cluster::shared().url()).await.unwrap()
+    }
+}
 
 /// A database of its own, whose clock can be turned.
 #[derive(Default)]
-pub(crate) struct Turned(Arc<AtomicI64>);
+pub(crate) struct Turned<S>(Arc<AtomicI64>, S);
 
-impl Harness for Turned {
+impl<S: Servers + 'static> Harness for Turned<S> {
     type Store = RedisStore;
 
     async fn open(&self) -> RedisStore {
         let builder = RedisStore::builder().turned_by(Arc::clone(&self.0));
-        builder
-            .timeout(Duration::from_secs(60))
-            .connect(&Redis::shared().fresh_url())
-            .await
-            .unwrap()
+        S::fresh(builder.timeout(Duration::from_secs(60))).await
     }
 
     async fn advance(&self, by: Duration) {
@@ -42,8 +77,7 @@ impl Harness for Turned {
     }
 }
 
-/// A store in a database of its own.
-pub(crate) async fn fresh_store() -> RedisStore {
-    let builder = RedisStore::builder().timeout(Duration::from_secs(60));
-    builder.connect(&Redis::shared().fresh_url()).await.unwrap()
+/// A store that shares nothing with any other.
+pub(crate) async fn fresh_store<S: Servers>() -> RedisStore {
+    S::fresh(RedisStore::builder().timeout(Duration::from_secs(60))).await
 }
