@@ -145,11 +145,11 @@ impl State {
         }
     }
 
-    /// What the request sees in a field.
-    pub(super) fn json(&self, name: &str) -> Option<&str> {
+    /// What the request sees in a field: JSON text.
+    pub(super) fn json(&self, name: &str) -> Option<&[u8]> {
         match self.draft.pending.view(name) {
-            View::Own(json) => json,
-            View::Stored => self.live.as_ref()?.record.fields.get(name),
+            View::Own(json) => json.map(str::as_bytes),
+            View::Stored => self.live.as_ref()?.record.fields.get_bytes(name),
         }
     }
 
