@@ -58,7 +58,7 @@ impl Work<'_> {
                 pause(self.draft.attempts).await;
             }
             let target = self.new_token()?;
-            let attempt = self.attempt(manager, live, target);
+            let mut attempt = self.attempt(manager, live, target);
             let store = manager.store();
             let answer = match &attempt.target {
                 None => {
@@ -71,7 +71,7 @@ impl Work<'_> {
                     call(manager, "rotate", answer).await.map(Answer::from)
                 }
             };
-            if let Some(outcome) = self.answered(manager, attempt, answer)? {
+            if let Some(outcome) = self.answered(manager, &mut attempt, answer)? {
                 return Ok(outcome);
             }
         }
@@ -88,7 +88,7 @@ impl Work<'_> {
             return Ok(Outcome::Gone);
         };
         let target = self.new_token()?;
-        let attempt = self.attempt(manager, live, target);
+        let mut attempt = self.attempt(manager, live, target);
         let store = manager.store();
         let answer = match &attempt.target {
             None => {
@@ -101,7 +101,7 @@ impl Work<'_> {
                 at_once(manager, "rotate", answer).map(Answer::from)
             }
         };
-        let outcome = self.answered(manager, attempt, answer)?;
+        let outcome = self.answered(manager, &mut attempt, answer)?;
         Ok(outcome.unwrap_or(Outcome::Contended))
     }
 
@@ -112,6 +112,7 @@ impl Work<'_> {
         }
     }
 
+    #[inline]
     fn attempt(&mut self, manager: &Manager, live: Live, target: Option<Token>) -> Attempt {
         self.draft.attempts += 1;
         let Live { id, token, record, at } = live;
@@ -125,19 +126,19 @@ impl Work<'_> {
     fn answered(
         &mut self,
         manager: &Manager,
-        attempt: Attempt,
+        attempt: &mut Attempt,
         answer: Result<Answer, Error>,
     ) -> Result<Option<Outcome>, Error> {
-        let Attempt { id, token, at, record, mut change, remembered, target } = attempt;
+        let Attempt { id, token, at, record, change, remembered, target } = attempt;
         if let Ok(Answer::Written(receipt)) = answer {
-            manager.events().lost_update(&id, self.draft.lost_updates);
+            manager.events().lost_update(id, self.draft.lost_updates);
             manager.events().evicted(receipt.evicted);
-            let name = target.map_or((id, token), |token| {
+            let name = target.map_or((*id, *token), |token| {
                 manager.events().rotated();
                 (token.id(), token)
             });
-            let after = |record: Arc<Record>| changed(&record, &change, receipt);
-            self.done(manager, name, receipt, remembered, || record.map(after));
+            let after = |record: &Arc<Record>| changed(record, change, receipt);
+            self.done(manager, name, receipt, *remembered, || record.as_ref().map(after));
             return Ok(Some(Outcome::Done));
         }
         self.draft.pending.give_back(std::mem::take(&mut change.edits));
@@ -150,12 +151,13 @@ impl Work<'_> {
                 let Loaded { record, at } = fresh;
                 self.draft.lost_updates +=
                     self.draft.pending.replay(&change.base_fields, &record.fields)?;
-                *self.live = Some(Live { id, token, record, at });
+                *self.live = Some(Live { id: *id, token: *token, record, at });
                 Ok(None)
             }
             Answer::Gone => Ok(Some(Outcome::Gone)),
             Answer::Written(_) | Answer::Taken => {
-                *self.live = record.map(|record| Live { id, token, record, at });
+                let again = |record| Live { id: *id, token: *token, record, at: *at };
+                *self.live = record.take().map(again);
                 Ok(None)
             }
             Answer::OverLimit => Err(over_limit(manager)),

@@ -46,6 +46,7 @@ impl Work<'_> {
         Err(ErrorKind::Randomness.into())
     }
 
+    #[inline]
     fn new_record(
         &mut self,
         manager: &Manager,
