@@ -3,7 +3,7 @@
 use crate::{
     Error, Loaded, SessionId, StoreError, StoreErrorKind, Token,
     layer::Manager,
-    session::{Live, Presented},
+    session::{Live, Presented, State},
     store::within,
     transport::Candidates,
 };
@@ -30,43 +30,44 @@ enum Sent {
 /// A token that the store does not know is never adopted. Of several tokens by one transport one
 /// counts only if it alone leads to a live session, so that the order of cookies decides nothing.
 pub(crate) async fn find(manager: &Manager, presented: &Presented) -> Result<Found, Error> {
-    match Sent::by(manager, presented) {
-        Sent::Nothing => Ok(Found::default()),
-        Sent::One(transport, token) => {
-            let live = open(manager, token).await;
-            live.map(|live| found(manager, live, transport))
-        }
+    let found = match Sent::by(manager, presented) {
+        Sent::Nothing => return Ok(Found::default()),
+        Sent::One(transport, token) => Found { live: open(manager, token).await?, transport },
         // In a box, so that requests with one token do not carry its size.
-        Sent::Several(tokens) => Box::pin(find_among(manager, tokens)).await,
+        Sent::Several(tokens) => Box::pin(find_among(manager, tokens)).await?,
+    };
+    if found.live.is_none() {
+        manager.events().unknown_token();
     }
+    Ok(found)
 }
 
-/// As [`find`], where the store answers at once and the client sent one token at most.
+/// As [`find`], where the store answers at once and the client sent one token at most. What is found
+/// goes where it stays, since it is large for a result.
 pub(crate) fn find_at_once(
     manager: &Manager,
     presented: &Presented,
-) -> Option<Result<Found, Error>> {
+    state: &mut State,
+) -> Option<Result<(), Error>> {
     if !manager.answers_at_once() {
         return None;
     }
     match Sent::by(manager, presented) {
-        Sent::Nothing => Some(Ok(Found::default())),
+        Sent::Nothing => Some(Ok(())),
         Sent::One(transport, token) => {
             let id = token.id();
             let answer = manager.store().load(&id).into_ready().ok()?;
-            let live = opened(manager, id, token, answer);
-            Some(live.map(|live| found(manager, live, transport)))
+            let outcome = opened(manager, &id, answer).map(|loaded| {
+                if loaded.is_none() {
+                    manager.events().unknown_token();
+                }
+                state.live = loaded.map(|loaded| Live::new(id, token, loaded));
+                state.transport = transport;
+            });
+            Some(outcome)
         }
         Sent::Several(_) => None,
     }
-}
-
-#[inline]
-fn found(manager: &Manager, live: Option<Live>, transport: usize) -> Found {
-    if live.is_none() {
-        manager.events().unknown_token();
-    }
-    Found { live, transport }
 }
 
 impl Sent {
@@ -107,10 +108,10 @@ async fn find_among(manager: &Manager, tokens: Vec<(usize, Candidates)>) -> Resu
     let first = tokens.first().map_or(0, |(transport, _)| *transport);
     for (transport, candidates) in tokens {
         if let Some(live) = only_live(manager, &candidates).await? {
-            return Ok(found(manager, Some(live), transport));
+            return Ok(Found { live: Some(live), transport });
         }
     }
-    Ok(found(manager, None, first))
+    Ok(Found { live: None, transport: first })
 }
 
 /// The one live session among the candidates.
@@ -132,31 +133,29 @@ async fn only_live(manager: &Manager, candidates: &Candidates) -> Result<Option<
 pub(crate) async fn open(manager: &Manager, token: Token) -> Result<Option<Live>, Error> {
     let id = token.id();
     let answer = within(manager.settings().store_timeout, manager.store().load(&id)).await;
-    opened(manager, id, token, answer)
+    let loaded = opened(manager, &id, answer)?;
+    Ok(loaded.map(|loaded| Live::new(id, token, loaded)))
 }
 
 /// What the store's answer says of a session.
-#[inline]
 fn opened(
     manager: &Manager,
-    id: SessionId,
-    token: Token,
+    id: &SessionId,
     answer: Result<Option<Loaded>, StoreError>,
-) -> Result<Option<Live>, Error> {
-    let loaded = match answer {
-        Ok(loaded) => loaded,
+) -> Result<Option<Loaded>, Error> {
+    match answer {
+        Ok(loaded) => Ok(loaded.filter(|loaded| manager.accepts(loaded))),
         // One damaged record is not an outage: its user begins anew under another id, and it stays
         // for whoever repairs the store.
         Err(error) if error.kind() == StoreErrorKind::Corrupt => {
-            manager.events().corrupt(&id, &error);
-            None
+            manager.events().corrupt(id, &error);
+            Ok(None)
         }
         Err(error) => {
             manager.events().outage("load", &error);
-            return Err(error.into());
+            Err(error.into())
         }
-    };
-    Ok(loaded.filter(|loaded| manager.accepts(loaded)).map(|loaded| Live::new(id, token, loaded)))
+    }
 }
 
 impl Manager {

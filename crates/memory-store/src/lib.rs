@@ -19,9 +19,10 @@
 //!
 //! The sessions lie in 256 concurrent maps, chosen by the first byte of the id, so that a listing in
 //! the order of the ids reads one map at a time. A read takes the shared lock of a bucket of 32
-//! sessions and shares the record; a write takes that bucket's lock alone. Each map has a queue of
-//! deadlines that a touch does not move: a session that comes up and lives is queued again at its
-//! present deadline, so that a sweep looks at each session once per deadline instead of at all of them.
+//! sessions and shares the record; a write takes that bucket's lock alone, and changes the record where
+//! it is unless somebody reads it. Each map has a queue of deadlines that a touch does not move: a
+//! session that comes up and lives is queued again at its present deadline, so that a sweep looks at
+//! each session once per deadline instead of at all of them.
 //!
 //! Locks are taken in one order: the turn to drop sessions, the entry of a user, the turn of rotations,
 //! a queue of deadlines, a bucket. No two entries or buckets are held at once.

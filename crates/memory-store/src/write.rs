@@ -60,8 +60,9 @@ impl Keep {
         // Held to the end, so that sign-ins of one user are decided one after the other.
         let mut desk = user.map(|user| self.users.desk(self.users.key(layer, user)));
         let now = self.now();
-        let record = Arc::new(record_at(now));
+        let record = record_at(now);
         let bytes = self.check_size(&record)?;
+        let mut receipt = Receipt::of(&record, now);
         let Some(over) = self.room(desk.as_ref(), layer, user, limit, None) else {
             return Ok(match self.peek(id) {
                 Some(_) => Created::Taken,
@@ -69,7 +70,7 @@ impl Keep {
             });
         };
 
-        let mut node = Node::new(*id, Arc::clone(&record), self.recency.write());
+        let mut node = Node::new(*id, Arc::new(record), self.recency.write());
         let replaced = loop {
             match self.shard(place).insert(place, node, now) {
                 Inserted::Done(replaced) => break replaced,
@@ -84,16 +85,14 @@ impl Keep {
         if let Some(desk) = &mut desk {
             desk.add(place);
         }
-        let evicted = self.evict(desk.as_mut(), &over);
+        receipt.evicted = self.evict(desk.as_mut(), &over);
         drop(desk);
 
         if let Some(replaced) = replaced {
             self.forget(place, &replaced);
         }
-        self.queue(record.expires_at, place);
+        self.queue(receipt.expires_at, place);
         self.keep_bounds(place);
-        let mut receipt = Receipt::of(&record, now);
-        receipt.evicted = evicted;
         Ok(Created::Created(receipt))
     }
 

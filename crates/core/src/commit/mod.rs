@@ -1,5 +1,7 @@
 //! Writing what a request changed: a plan, and one call of the store that carries it out.
 
+mod change;
+mod create;
 mod detach;
 mod execute;
 mod plan;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// cost little more than their text, and reading one touches little memory.
 ///
 /// The text of all names and values comes first (name, value, name, value, …), then where each of
-/// them ends, then how many fields there are; the numbers are of two bytes where all fits in 64 KiB,
-/// else of four.
+/// them ends, then how many fields there are; the numbers are of one byte where all fits in 255, of two
+/// where it fits in 64 KiB, else of four.
 #[derive(Clone, Default)]
 pub(super) struct Packed(Arc<[u8]>);
 
@@ -15,7 +15,7 @@ pub(super) struct Packed(Arc<[u8]>);
 const SEARCHED_FROM: usize = 8;
 
 /// What was packed as text is text.
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -32,8 +32,8 @@ impl Packed {
 
     /// How many bytes names and values have at most, and how many fields there are at most.
     pub(super) fn at_most(&self) -> (usize, usize) {
-        // Each field has two numbers of two bytes at least.
-        (self.0.len(), self.0.len() / 4)
+        // Each field has two numbers.
+        (self.0.len(), self.0.len() / (2 * width(self.0.len())))
     }
 
     /// Where the field of a name is, or would be.
@@ -50,10 +50,10 @@ impl Packed {
     }
 
     /// The value of a field.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
         let table = self.table();
         let place = table.find(name)?;
-        Some(text(table.part(2 * place + 1)))
+        Some(table.part(2 * place + 1))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -129,7 +129,9 @@ impl Packed {
             return Self::default();
         }
         let numbers = 2 * fields + 1;
-        let width = width(text_bytes + 2 * numbers);
+        // The narrowest with which all is so long that it is read with the same.
+        let width = [1, 2].into_iter().find(|bytes| width(text_bytes + bytes * numbers) == *bytes);
+        let width = width.unwrap_or(4);
         let mut packed: Arc<[u8]> = std::iter::repeat_n(0, text_bytes + numbers * width).collect();
         if let Some(bytes) = Arc::get_mut(&mut packed) {
             let (text, rest) = bytes.split_at_mut(text_bytes);
@@ -147,7 +149,9 @@ impl Packed {
 
     fn table(&self) -> Table<'_> {
         let bytes = &*self.0;
-        let numbers = if width(bytes.len()) == 2 {
+        let numbers = if width(bytes.len()) == 1 {
+            Numbers::Tiny(bytes.as_rchunks().1)
+        } else if width(bytes.len()) == 2 {
             Numbers::Short(bytes.as_rchunks().1)
         } else {
             Numbers::Long(bytes.as_rchunks().1)
@@ -175,8 +179,12 @@ impl<'a> Table<'a> {
         if self.fields > SEARCHED_FROM {
             return self.place(name).ok();
         }
-        // Apart for both widths, so that each number is not asked for its own.
+        // Apart for each width, so that each number is not asked for its own.
         match self.ends {
+            Numbers::Tiny(ends) => {
+                let ends = ends.as_chunks().0.iter();
+                self.scan(name, ends.map(|pair| pair.map(|[end]| end.into())))
+            }
             Numbers::Short(ends) => {
                 let ends = ends.as_chunks().0.iter();
                 self.scan(name, ends.map(|pair| pair.map(|end| u16::from_ne_bytes(end).into())))
@@ -227,22 +235,24 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Numbers of two or four bytes.
+/// Numbers of one, two or four bytes.
 #[derive(Clone, Copy)]
 enum Numbers<'a> {
+    Tiny(&'a [[u8; 1]]),
     Short(&'a [[u8; 2]]),
     Long(&'a [[u8; 4]]),
 }
 
 impl Default for Numbers<'_> {
     fn default() -> Self {
-        Self::Short(&[])
+        Self::Tiny(&[])
     }
 }
 
 impl<'a> Numbers<'a> {
     fn len(self) -> usize {
         match self {
+            Self::Tiny(numbers) => numbers.len(),
             Self::Short(numbers) => numbers.len(),
             Self::Long(numbers) => numbers.len(),
         }
@@ -250,6 +260,7 @@ impl<'a> Numbers<'a> {
 
     fn width(self) -> usize {
         match self {
+            Self::Tiny(_) => 1,
             Self::Short(_) => 2,
             Self::Long(_) => 4,
         }
@@ -259,6 +270,7 @@ impl<'a> Numbers<'a> {
     #[inline]
     fn at(self, index: usize) -> usize {
         match self {
+            Self::Tiny(numbers) => numbers.get(index).map_or(0, |[number]| (*number).into()),
             Self::Short(numbers) => {
                 numbers.get(index).map_or(0, |number| u16::from_ne_bytes(*number).into())
             }
@@ -270,6 +282,7 @@ impl<'a> Numbers<'a> {
 
     fn between(self, first: usize, last: usize) -> Numbers<'a> {
         match self {
+            Self::Tiny(numbers) => Self::Tiny(&numbers[first..last]),
             Self::Short(numbers) => Self::Short(&numbers[first..last]),
             Self::Long(numbers) => Self::Long(&numbers[first..last]),
         }
@@ -278,7 +291,11 @@ impl<'a> Numbers<'a> {
 
 /// How many bytes a number has where all is so long.
 fn width(bytes: usize) -> usize {
-    if bytes <= usize::from(u16::MAX) { 2 } else { 4 }
+    match bytes {
+        0..=0xff => 1,
+        0x100..=0xffff => 2,
+        _ => 4,
+    }
 }
 
 /// Writes where names and values end.
@@ -294,6 +311,7 @@ impl Ends<'_> {
         let end = u32::try_from(end).unwrap_or(u32::MAX);
         match number {
             // What is so short has no larger number.
+            [a] => *a = end as u8,
             [a, b] => [*a, *b] = (end as u16).to_ne_bytes(),
             number => number.copy_from_slice(&end.to_ne_bytes()),
         }

@@ -148,8 +148,8 @@ impl Session {
     }
 
     /// What this request sees in a field, be it one of tower-keep's own.
-    pub(super) fn json_of(&self, name: &str) -> Option<String> {
-        self.exchange.state().json(name).map(str::to_owned)
+    pub(super) fn text_of(&self, name: &str) -> Option<Text> {
+        self.exchange.state().json(name).map(Text::of)
     }
 
     pub(super) fn set(&self, name: Cow<'static, str>, json: CompactString) -> Result<(), Error> {

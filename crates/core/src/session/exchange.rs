@@ -15,7 +15,11 @@ use super::{
     state::{Live, Lookup, Phase, State},
     turn::{StateGuard, Turn, Turns},
 };
-use crate::{Client, Error, layer::Manager, lookup};
+use crate::{
+    Client, Error,
+    layer::Manager,
+    lookup::{self, Found},
+};
 
 /// The header values in which a token could be, with the number of their transport.
 pub(crate) type Presented = SmallVec<[(u8, HeaderValue); 1]>;
@@ -113,8 +117,8 @@ impl Exchange {
             Lookup::Failed(error) => Some(Err(error.clone())),
             Lookup::Open if state.busy => None,
             Lookup::Open => {
-                let found = lookup::find_at_once(&self.manager, &self.presented)?;
-                Some(state.know(found))
+                let found = lookup::find_at_once(&self.manager, &self.presented, &mut state)?;
+                Some(state.looked(found))
             }
         }
     }
@@ -143,7 +147,12 @@ impl Exchange {
 
     async fn find(&self, mut turn: Turn<&Turns>) -> Result<(), Error> {
         let found = lookup::find(&self.manager, &self.presented).await;
-        turn.end().know(found)
+        let mut state = turn.end();
+        let outcome = found.map(|Found { live, transport }| {
+            state.live = live;
+            state.transport = transport;
+        });
+        state.looked(outcome)
     }
 }
 

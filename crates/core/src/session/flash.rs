@@ -2,11 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    FieldOf, Session,
-    access::RESERVED,
-    json::{decode, encode},
-};
+use super::{FieldOf, Session, access::RESERVED, json::encode};
 use crate::Error;
 
 impl Session {
@@ -45,7 +41,7 @@ impl Session {
         key: impl FieldOf<T>,
     ) -> Result<Option<T>, Error> {
         let name = flash_name(key.as_name());
-        let value = self.json_of(&name).as_deref().map(decode).transpose()?;
+        let value = self.text_of(&name).map(|json| json.decode()).transpose()?;
         if value.is_some() {
             self.unset(name.into());
         }

@@ -16,8 +16,8 @@ const SHORT: usize = 64;
 pub(crate) struct Text(SmallVec<[u8; SHORT]>);
 
 impl Text {
-    pub(crate) fn of(json: &str) -> Self {
-        Self(SmallVec::from_slice(json.as_bytes()))
+    pub(crate) fn of(json: &[u8]) -> Self {
+        Self(SmallVec::from_slice(json))
     }
 
     /// Reads the value, nested at most 128 deep.

@@ -6,7 +6,6 @@ use super::pending::{Pending, View};
 use crate::{
     Error, Loaded, Record, SessionId, Timestamp, Token, UserId,
     commit::{Facts, Plan, plan},
-    lookup::Found,
     transport::Message,
 };
 
@@ -128,28 +127,20 @@ impl State {
         Self { lookup: Lookup::Done, live: Some(live), phase: Phase::Detached, ..Self::default() }
     }
 
-    /// Takes note of what was found, or of the outage that it met.
-    #[inline]
-    pub(super) fn know(&mut self, found: Result<Found, Error>) -> Result<(), Error> {
-        match found {
-            Ok(found) => {
-                self.lookup = Lookup::Done;
-                self.transport = found.transport;
-                self.live = found.live;
-                Ok(())
-            }
-            Err(error) => {
-                self.lookup = Lookup::Failed(error.clone());
-                Err(error)
-            }
-        }
+    /// Takes note that the session was looked for, or of the outage that this met.
+    pub(super) fn looked(&mut self, outcome: Result<(), Error>) -> Result<(), Error> {
+        self.lookup = match &outcome {
+            Ok(()) => Lookup::Done,
+            Err(error) => Lookup::Failed(error.clone()),
+        };
+        outcome
     }
 
-    /// What the request sees in a field.
-    pub(super) fn json(&self, name: &str) -> Option<&str> {
+    /// What the request sees in a field: JSON text.
+    pub(super) fn json(&self, name: &str) -> Option<&[u8]> {
         match self.draft.pending.view(name) {
-            View::Own(json) => json,
-            View::Stored => self.live.as_ref()?.record.fields.get(name),
+            View::Own(json) => json.map(str::as_bytes),
+            View::Stored => self.live.as_ref()?.record.fields.get_bytes(name),
         }
     }
 

@@ -8,7 +8,7 @@ use futures_util::stream;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame};
-use tower_keep::{ErrorKind, Session};
+use tower_keep::{ErrorKind, MemoryStore, Session, SessionLayer};
 use tower_keep_tests::{
     Captured, Jar, Visit,
     visit::{our_cookies, text},
@@ -71,7 +71,7 @@ async fn head_leaves_before_a_stream_ends_and_each_event_can_save() {
 }
 
 /// The handle of a request whose response is out.
-async fn after_the_head(with: &Jar, layer: &tower_keep::SessionLayer) -> Session {
+async fn after_the_head(with: &Jar, layer: &SessionLayer) -> Session {
     let (give, take) = tokio::sync::oneshot::channel();
     let visit = Visit::to(layer).with(with).run(async |session: Session| {
         give.send(session).ok().unwrap();
@@ -79,6 +79,33 @@ async fn after_the_head(with: &Jar, layer: &tower_keep::SessionLayer) -> Session
     });
     assert_eq!(text(visit.await).await, "head");
     take.await.unwrap()
+}
+
+/// What the response commits, and the record that this leaves, is what the task goes on from.
+#[tokio::test]
+async fn task_that_a_handler_leaves_behind_goes_on_from_the_responses_commit() {
+    for layer in [keep().1, SessionLayer::new(MemoryStore::new())] {
+        let jar = Jar::signed_in(&layer, "ada").await;
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let (give, take) = tokio::sync::oneshot::channel();
+        let visit = Visit::to(&layer).with(&jar).run(async |session: Session| {
+            session.update("visits", |visits: &mut u32| *visits += 1).unwrap();
+            let kept = session.clone();
+            let task = tokio::spawn(async move {
+                gone.await.unwrap();
+                let visits = kept.update("visits", |visits: &mut u32| *visits += 1).unwrap();
+                kept.save().await.map(|()| visits)
+            });
+            give.send(task).ok().unwrap();
+            "head"
+        });
+        assert_eq!(text(visit.await).await, "head");
+        go.send(()).unwrap();
+        assert_eq!(take.await.unwrap().await.unwrap().unwrap(), 2);
+        let stored = layer.sessions().open(&jar.token().unwrap()).await.unwrap().unwrap();
+        assert_eq!(stored.get::<u32>("visits").unwrap(), Some(2));
+        assert_eq!(layer.sessions().counters().conflicts, 0, "it knew the record");
+    }
 }
 
 #[tokio::test]
