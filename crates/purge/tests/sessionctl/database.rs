@@ -1,4 +1,11 @@
-//! The command over a database in a file.
+//! The command over databases.
+
+use std::convert::Infallible;
+
+use http::{HeaderValue, Request, Response, header};
+use tower::{Layer, Service, service_fn};
+use tower_keep_core::{Session, SessionLayer};
+use tower_keep_test_servers::{MariaDb, Postgres};
 
 use crate::tool::{Ran, Tool, bare};
 
@@ -66,4 +73,68 @@ async fn sessions_move_from_files_to_a_database() {
     };
     assert_eq!(whole(&url), whole(&tool.url));
     assert_eq!(whole(&url).len(), 20);
+}
+
+/// Signs a user in who is named, and says who is signed in.
+async fn handle(request: Request<()>) -> Result<Response<String>, Infallible> {
+    let session = Session::load(request.extensions()).await.unwrap();
+    if let Some(user) = request.uri().path().strip_prefix("/login/") {
+        session.set_user(user).unwrap();
+        session.insert("cart", user.len()).unwrap();
+    }
+    let cart = session.get::<usize>("cart").unwrap();
+    let user = session.user();
+    Ok(Response::new(format!("{:?} {cart:?}", user.as_ref().map(|user| user.as_str()))))
+}
+
+/// Sends a request to an application over a store; gives what it says, and the cookie that it sets.
+async fn ask(url: &str, path: &str, cookie: Option<&HeaderValue>) -> (String, Option<HeaderValue>) {
+    let store = tower_keep_connect::connect(url).await.unwrap();
+    let mut app = SessionLayer::new(store).layer(service_fn(handle));
+    let mut request = Request::builder().uri(path).body(()).unwrap();
+    if let Some(cookie) = cookie {
+        request.headers_mut().insert(header::COOKIE, cookie.clone());
+    }
+    let response = app.call(request).await.unwrap();
+    let set = response.headers().get(header::SET_COOKIE).map(|set| {
+        let pair = set.to_str().unwrap().split(';').next().unwrap();
+        HeaderValue::from_str(pair).unwrap()
+    });
+    (response.into_body(), set)
+}
+
+/// Who signed in while sessions lay in files stays signed in when they lie in a database.
+async fn assert_nobody_is_logged_out(url: &str) {
+    let tool = Tool::empty().await;
+    let mut cookies = Vec::new();
+    for number in 0..20 {
+        let (_, cookie) = ask(&tool.url, &format!("/login/user{number}"), None).await;
+        cookies.push((number, cookie.unwrap()));
+    }
+    let out = cookies.pop().unwrap();
+    let id = out.1.to_str().unwrap().split_once('=').unwrap().1;
+    let id = id.parse::<tower_keep_core::Token>().unwrap().id().to_string();
+    tool.run(&["revoke", &id, "--yes"]).assert(0);
+
+    run(&["--store", url, "migrate"]).assert(0);
+    let json = tool.run(&["copy", "--to", url, "--json"]).assert(0).json();
+    assert_eq!((&json["live"], &json["verified"]), (&19.into(), &19.into()));
+    for (number, cookie) in &cookies {
+        let (said, _) = ask(url, "/", Some(cookie)).await;
+        let user = format!("user{number}");
+        assert_eq!(said, format!("Some({user:?}) Some({})", user.len()));
+    }
+    assert_eq!(ask(url, "/", Some(&out.1)).await.0, "None None", "who signed out stays out");
+    let json = run(&["--store", url, "check", "--json"]).assert(0).json();
+    assert_eq!(json["whole"], 19);
+}
+
+#[tokio::test]
+async fn copy_to_postgres_logs_nobody_out() {
+    assert_nobody_is_logged_out(&Postgres::shared().url()).await;
+}
+
+#[tokio::test]
+async fn copy_to_mariadb_logs_nobody_out() {
+    assert_nobody_is_logged_out(&MariaDb::shared().url("keep")).await;
 }
