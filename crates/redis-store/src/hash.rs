@@ -116,15 +116,15 @@ impl<'a> Facts<'a> {
 }
 
 /// The numbers that change with each use.
-struct State {
+pub(crate) struct State {
     version: u64,
-    created_at: Timestamp,
-    last_active: Timestamp,
-    expires_at: Timestamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_active: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 impl State {
-    fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut numbers = text.strip_prefix('[')?.strip_suffix(']')?.split(',');
         let version = numbers.next()?.parse().ok()?;
         let mut time = || {

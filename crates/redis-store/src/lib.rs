@@ -58,6 +58,9 @@
 //! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
 //! `PEXPIREAT`, `PTTL`, `RENAME` and the commands of sorted sets. That is what a user with few permissions needs.
 //!
+//! Set `hash-max-listpack-value 1024` at the server: by default one value of more than 64 bytes makes a
+//! session's hash a large one, which takes three times the memory. Set it before the sessions are made.
+//!
 //! A listing of all sessions goes through the servers' tables. Redis may show a session twice if such a table
 //! shrinks meanwhile, and may leave some out where another server took over or slots moved in the middle of it;
 //! a user's sessions are listed exactly.
@@ -113,6 +116,7 @@
 //! caller is gone disturbs nobody. Its connections, TLS and Sentinel are used, and not what it has for reconnecting
 //! and for clusters: these send a command again whose answer was lost, and an increment must not count twice.
 
+mod analytics;
 mod builder;
 mod clock;
 mod error;
@@ -129,5 +133,6 @@ mod servers;
 mod store;
 mod users;
 
+pub use analytics::{Analytics, Within};
 pub use builder::RedisStoreBuilder;
 pub use store::RedisStore;
