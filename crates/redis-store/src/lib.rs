@@ -65,6 +65,22 @@
 //! shrinks meanwhile, and may leave some out where another server took over or slots moved in the middle of it;
 //! a user's sessions are listed exactly.
 //!
+//! # Sliding expiry
+//!
+//! A change moves the idle deadline in the same step; a read does so once the last use is as long ago as the layer's
+//! `renew_after`, by one more round trip. Minutes since the sign-in, with 30 of idle timeout:
+//!
+//! | minute | request | ends at, `renew_after` 1 minute | ends at, `renew_after` 25 minutes |
+//! |--:|---|--:|--:|
+//! | 0 | sign-in | 30 | 30 |
+//! | 0.5 | read | 30 | 30 |
+//! | 10 | read | 40, one write | 30 |
+//! | 26 | read | 56, one write | 56, one write |
+//! | 40 | change | 70, in the same step | 70, in the same step |
+//! | 70 | none | ended by the server | ended by the server |
+//!
+//! The last column is 'extend it when less than 5 of 30 minutes remain'. The absolute lifetime ends a session in any case.
+//!
 //! # Sentinel and Cluster
 //!
 //! By the URL: `redis+sentinel://host:port,host:port/service` and `redis+cluster://host:port,host:port`, see

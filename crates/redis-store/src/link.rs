@@ -145,8 +145,8 @@ impl Link {
 }
 
 fn hash_at(key: &[u8]) -> Cmd {
-    let mut read = redis::cmd("HGETALL");
-    read.arg(key);
+    let mut read = Cmd::with_capacity(2, key.len() + 16);
+    read.arg("HGETALL").arg(key);
     read
 }
 

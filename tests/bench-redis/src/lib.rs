@@ -18,6 +18,7 @@ mod raw;
 mod tower_keep;
 mod tower_sessions;
 
+use measure::Figures;
 use tower_keep_test_servers::{Durability, Redis};
 
 /// Runs the benchmark and prints its table.
@@ -37,22 +38,29 @@ pub fn main() {
         ];
         // In turn, so that a neighbour's work is everybody's.
         let rounds = if quick { 1 } else { 5 };
-        let mut best = [[0.0_f64; 5]; 3];
+        let mut best = [[Figures::default(); 5]; 3];
         for _ in 0..rounds {
             for (place, (name, _)) in measure::SCENARIOS.iter().enumerate() {
                 for (contender, best) in contenders.iter().zip(&mut best) {
-                    let rate = measure::rate(contender, name, quick).await;
-                    best[place] = best[place].max(rate);
+                    best[place].better(measure::rate(contender, name, quick, &server).await);
                 }
             }
         }
-        println!("{:34} {:>12} {:>14} {:>10}", "requests a second", "tower-keep", "tower-sessions", "raw");
+        let names = ["tower-keep", "tower-sessions", "raw"];
+        println!(
+            "requests a second; processor time of a request in microseconds, client's and server's"
+        );
+        println!("{:24}{}", "", names.map(|name| format!("{name:>24}")).concat());
         for (place, (name, what)) in measure::SCENARIOS.iter().enumerate() {
             let [keep, peer, raw] = [best[0][place], best[1][place], best[2][place]];
+            print!("{name} {what:21}");
+            for Figures { rate, client, server } in [keep, peer, raw] {
+                print!("{rate:11.0} {client:6.1} {server:5.1}");
+            }
             println!(
-                "{name} {what:31} {keep:12.0} {peer:14.0} {raw:10.0} {:4.0} % of raw, {:.1} times tower-sessions",
-                100.0 * keep / raw,
-                keep / peer
+                " {:4.0} % of raw, {:.1} times tower-sessions",
+                100.0 * keep.rate / raw.rate,
+                keep.rate / peer.rate
             );
         }
     });

@@ -1,4 +1,4 @@
-//! Measures a contender: [`rate`].
+//! Measures a contender: [`rate()`].
 
 use std::{
     cell::Cell,
@@ -8,6 +8,7 @@ use std::{
 
 use http::{HeaderValue, header};
 use tokio::task::LocalSet;
+use tower_keep_test_servers::Redis;
 use tower_service::Service;
 
 use crate::app::{App, Contender, Request};
@@ -23,8 +24,33 @@ pub(crate) const SCENARIOS: [(&str, &str); 5] = [
     ("s7", "begin"),
 ];
 
-/// Requests per second of a scenario.
-pub(crate) async fn rate(contender: &Contender, scenario: &str, quick: bool) -> f64 {
+/// What a request costs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Figures {
+    /// Requests per second.
+    pub(crate) rate: f64,
+    /// Processor time of a request in microseconds, which neighbours change less: the client's, the server's.
+    pub(crate) client: f64,
+    pub(crate) server: f64,
+}
+
+impl Figures {
+    /// Keeps the best of each.
+    pub(crate) fn better(&mut self, other: Self) {
+        let least = |one: f64, other: f64| if one == 0.0 { other } else { one.min(other) };
+        self.rate = self.rate.max(other.rate);
+        self.client = least(self.client, other.client);
+        self.server = least(self.server, other.server);
+    }
+}
+
+/// What a request of a scenario costs.
+pub(crate) async fn rate(
+    contender: &Contender,
+    scenario: &str,
+    quick: bool,
+    server: &Redis,
+) -> Figures {
     let time = Duration::from_millis(if quick { 400 } else { 1_000 });
     let [small, large] = &contender.fill;
     let (app, fill) = match scenario {
@@ -42,7 +68,33 @@ pub(crate) async fn rate(contender: &Contender, scenario: &str, quick: bool) -> 
         });
     }
     run(app, &cookies, time / 4).await;
-    run(app, &cookies, time).await
+    let before = (client_time(), server_time(server));
+    let (done, elapsed) = run(app, &cookies, time).await;
+    let after = (client_time(), server_time(server));
+    let each = |seconds: f64| 1e6 * seconds / done;
+    Figures {
+        rate: done / elapsed,
+        client: each(after.0 - before.0),
+        server: each(after.1 - before.1),
+    }
+}
+
+/// Processor time of this process, in seconds: its 14th and 15th figures, in hundredths.
+///
+/// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+fn client_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let figures = after_name.split_whitespace().skip(11).take(2);
+    figures.map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
+}
+
+fn server_time(server: &Redis) -> f64 {
+    let text = server.command(&["INFO", "cpu"]);
+    let figure = |name: &str| -> f64 {
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().parse().unwrap()
+    };
+    figure("used_cpu_user:") + figure("used_cpu_sys:")
 }
 
 async fn begin(fill: &App) -> HeaderValue {
@@ -51,8 +103,8 @@ async fn begin(fill: &App) -> HeaderValue {
     HeaderValue::from_str(&pair).unwrap()
 }
 
-/// Requests per second of as many tasks as there are places for cookies.
-async fn run(app: &App, cookies: &[Option<HeaderValue>], time: Duration) -> f64 {
+/// How many requests as many tasks make as there are places for cookies, and in what time.
+async fn run(app: &App, cookies: &[Option<HeaderValue>], time: Duration) -> (f64, f64) {
     let done = Rc::new(Cell::new(0_u32));
     let begin = Instant::now();
     let tasks = LocalSet::new();
@@ -66,7 +118,7 @@ async fn run(app: &App, cookies: &[Option<HeaderValue>], time: Duration) -> f64 
         });
     }
     tasks.await;
-    f64::from(done.get()) / begin.elapsed().as_secs_f64()
+    (f64::from(done.get()), begin.elapsed().as_secs_f64())
 }
 
 async fn send(app: &mut App, cookie: Option<&HeaderValue>) -> Option<HeaderValue> {
