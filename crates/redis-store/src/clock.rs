@@ -66,7 +66,8 @@ impl ServerClock {
     }
 
     fn take(&self, now: i64) {
-        let elapsed = self.elapsed();
+        // A part of a millisecond that was cut off must not make this clock the later one.
+        let elapsed = self.elapsed() + 1;
         self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
         self.0.asked.store(elapsed, Relaxed);
     }

@@ -1,11 +1,10 @@
-//! Lists and counts sessions.
+//! Lists sessions.
 
 use std::{collections::HashSet, sync::Arc};
 
 use redis::Value;
 use tower_keep_core::{
-    Cursor, LayerName, Listed, Page, Query, SessionId, Stats, StoreError, StoreErrorKind,
-    Timestamp, UserId,
+    Cursor, LayerName, Listed, Page, Query, SessionId, StoreError, StoreErrorKind, UserId,
 };
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
 };
 
 /// So many places of a server's table are looked at by one `SCAN` at most.
-const MOST_SCANNED: usize = 1_000;
+pub(crate) const MOST_SCANNED: usize = 1_000;
 
 /// So many sessions at most are found at one place of the table. Redis puts a handful there.
 const MOST_LEFT: usize = 1_000;
@@ -194,7 +193,7 @@ impl Keep {
     }
 
     /// One step through the servers' tables: where the next begins, and the sessions' ids in order.
-    async fn scan(
+    pub(crate) async fn scan(
         &self,
         shards: &[Shard],
         spot: Spot,
@@ -261,37 +260,6 @@ impl Keep {
         }
         Ok(listed)
     }
-
-    pub(crate) async fn stats(&self, layer: Option<&LayerName>) -> Result<Stats, StoreError> {
-        let mut stats = Stats::default();
-        let mut users: HashSet<(LayerName, UserId)> = HashSet::new();
-        let mut seen: HashSet<SessionId> = HashSet::new();
-        let shards = self.link.shards().await?;
-        let mut spot = Some(Spot::BEGIN);
-        while let Some(here) = spot {
-            let (next, ids) = self.scan(&shards, here, MOST_SCANNED).await?;
-            for listed in self.records(&ids).await?.into_iter().flatten() {
-                let record = &listed.record;
-                if layer.is_some_and(|layer| record.layer != *layer) || !seen.insert(listed.id) {
-                    continue;
-                }
-                count(&mut stats, record.created_at);
-                if let Some(user) = &record.user {
-                    stats.signed_in += 1;
-                    users.insert((record.layer.clone(), user.clone()));
-                }
-            }
-            spot = next;
-        }
-        stats.users = u64::try_from(users.len()).unwrap_or(u64::MAX);
-        Ok(stats)
-    }
-}
-
-fn count(stats: &mut Stats, created_at: Timestamp) {
-    stats.active += 1;
-    stats.oldest = Some(stats.oldest.map_or(created_at, |oldest| oldest.min(created_at)));
-    stats.newest = Some(stats.newest.map_or(created_at, |newest| newest.max(created_at)));
 }
 
 #[cfg(test)]

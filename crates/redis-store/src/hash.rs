@@ -3,7 +3,7 @@
 //! A field of the session is a field of the hash, with its JSON as it is. What begins with `@` is ours;
 //! a session's own name that does so has one more `@` before it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::RefCell};
 
 use redis::Value;
 use tower_keep_core::{
@@ -51,7 +51,7 @@ impl Stored {
         let state = State::read(state).ok_or_else(|| corrupt("a state that is none"))?;
         let layer = facts.layer.and_then(|layer| bound_layer(id, layer));
         let layer = layer.ok_or_else(|| corrupt("a hash that was not written under this key"))?;
-        let mut record = Record::new(LayerName::from(layer), state.created_at);
+        let mut record = Record::new(named(layer), state.created_at);
         record.version = state.version;
         record.last_active = state.last_active;
         record.expires_at = state.expires_at;
@@ -61,6 +61,19 @@ impl Stored {
         record.fields = fields.into_iter().collect::<Fields>();
         Ok(Self::Live(record))
     }
+}
+
+thread_local! {
+    /// The layer that was read last: most applications have one, whose name need not be made anew.
+    static LAST: RefCell<Option<LayerName>> = const { RefCell::new(None) };
+}
+
+/// A layer by its name.
+fn named(layer: &str) -> LayerName {
+    LAST.with_borrow_mut(|last| match last {
+        Some(last) if last.as_str() == layer => last.clone(),
+        _ => last.insert(LayerName::from(layer)).clone(),
+    })
 }
 
 /// What stands in the fields that are ours.
@@ -116,15 +129,15 @@ impl<'a> Facts<'a> {
 }
 
 /// The numbers that change with each use.
-struct State {
+pub(crate) struct State {
     version: u64,
-    created_at: Timestamp,
-    last_active: Timestamp,
-    expires_at: Timestamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_active: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 impl State {
-    fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let mut numbers = text.strip_prefix('[')?.strip_suffix(']')?.split(',');
         let version = numbers.next()?.parse().ok()?;
         let mut time = || {

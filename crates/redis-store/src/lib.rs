@@ -58,9 +58,28 @@
 //! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
 //! `PEXPIREAT`, `PTTL`, `RENAME` and the commands of sorted sets. That is what a user with few permissions needs.
 //!
+//! Set `hash-max-listpack-value 1024` at the server: by default one value of more than 64 bytes makes a
+//! session's hash a large one, which takes three times the memory. Set it before the sessions are made.
+//!
 //! A listing of all sessions goes through the servers' tables. Redis may show a session twice if such a table
 //! shrinks meanwhile, and may leave some out where another server took over or slots moved in the middle of it;
 //! a user's sessions are listed exactly.
+//!
+//! # Sliding expiry
+//!
+//! A change moves the idle deadline in the same step; a read does so once the last use is as long ago as the layer's
+//! `renew_after`, by one more round trip. Minutes since the sign-in, with 30 of idle timeout:
+//!
+//! | minute | request | ends at, `renew_after` 1 minute | ends at, `renew_after` 25 minutes |
+//! |--:|---|--:|--:|
+//! | 0 | sign-in | 30 | 30 |
+//! | 0.5 | read | 30 | 30 |
+//! | 10 | read | 40, one write | 30 |
+//! | 26 | read | 56, one write | 56, one write |
+//! | 40 | change | 70, in the same step | 70, in the same step |
+//! | 70 | none | ended by the server | ended by the server |
+//!
+//! The last column is 'extend it when less than 5 of 30 minutes remain'. The absolute lifetime ends a session in any case.
 //!
 //! # Sentinel and Cluster
 //!
@@ -113,6 +132,7 @@
 //! caller is gone disturbs nobody. Its connections, TLS and Sentinel are used, and not what it has for reconnecting
 //! and for clusters: these send a command again whose answer was lost, and an increment must not count twice.
 
+mod analytics;
 mod builder;
 mod clock;
 mod error;
@@ -129,5 +149,6 @@ mod servers;
 mod store;
 mod users;
 
+pub use analytics::{Analytics, Within};
 pub use builder::RedisStoreBuilder;
 pub use store::RedisStore;

@@ -119,7 +119,15 @@ impl Link {
         &self,
         keys: impl Iterator<Item = Vec<u8>>,
     ) -> Result<Vec<(Result<Value, StoreError>, Timestamp)>, StoreError> {
-        let commands = keys.map(|key| hash_at(&key)).collect();
+        self.ask_all(keys.map(|key| hash_at(&key)).collect()).await
+    }
+
+    /// Sends commands that do not depend on each other, each answered with the time of its server or with an
+    /// error of its own.
+    pub(crate) async fn ask_all(
+        &self,
+        commands: Vec<Cmd>,
+    ) -> Result<Vec<(Result<Value, StoreError>, Timestamp)>, StoreError> {
         let answers = self.servers.send_all_at(commands).await.map_err(failed)?;
         let each = answers.into_iter();
         Ok(each.map(|(answer, at)| (answer.extract_error().map_err(failed), at)).collect())
@@ -137,8 +145,8 @@ impl Link {
 }
 
 fn hash_at(key: &[u8]) -> Cmd {
-    let mut read = redis::cmd("HGETALL");
-    read.arg(key);
+    let mut read = Cmd::with_capacity(2, key.len() + 16);
+    read.arg("HGETALL").arg(key);
     read
 }
 

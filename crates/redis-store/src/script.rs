@@ -25,7 +25,9 @@ impl Script {
 
     /// As [`on`](Self::on), on several keys.
     pub(crate) fn on_all(&self, keys: &[&[u8]]) -> Cmd {
-        let mut command = redis::cmd("EVALSHA");
+        // Room for the arguments of most calls.
+        let mut command = Cmd::with_capacity(24, 512);
+        command.arg("EVALSHA");
         command.arg(&*self.digest).arg(keys.len()).arg(keys);
         command
     }

@@ -7,7 +7,7 @@ use tower_keep_core::{
     Query, Record, Rotated, SessionId, Stats, Store, StoreError, StoreFuture, Touch, Touched,
 };
 
-use crate::{RedisStoreBuilder, keep::Keep};
+use crate::{Analytics, RedisStoreBuilder, keep::Keep};
 
 /// Keeps sessions in Redis 6.2 or later, or in Valkey.
 ///
@@ -37,6 +37,31 @@ impl RedisStore {
     /// As [`RedisStoreBuilder::connect`].
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::builder().connect(url).await
+    }
+
+    /// Figures of a layer's live sessions, or of all layers', counted also by the value of a field: a role, say.
+    ///
+    /// One pass by `SCAN`, which holds up no request; it asks for no other field. Each call is a pass: keep
+    /// its answer for as long as it may be old.
+    ///
+    /// ```no_run
+    /// # use tower_keep_redis_store::RedisStore;
+    /// # async fn example(store: RedisStore) -> Result<(), tower_keep_core::StoreError> {
+    /// let figures = store.analytics(None, Some("role")).await?;
+    /// println!("{} sessions of {} users", figures.stats.active, figures.stats.users);
+    /// println!("{:?} of admins", figures.by_value.get("\"admin\""));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If a server cannot be reached, or not in time.
+    pub async fn analytics(
+        &self,
+        layer: Option<&LayerName>,
+        field: Option<&str>,
+    ) -> Result<Analytics, StoreError> {
+        self.keep.analytics(layer, field).await
     }
 
     /// What can be set.

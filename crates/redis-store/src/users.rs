@@ -2,8 +2,8 @@
 //!
 //! A sorted set per user and layer: the ids, scored by when they cannot be live any more. A session's place
 //! is reserved before it is made, so that no live session is ever missing from the set; what is in it and
-//! not live is dropped when it is met. A place whose session is still being made is marked by `~` and the
-//! id, scored by how long it is held: the session is not made later than half of that time.
+//! not live is dropped when it is met. A place whose session is still being made is marked by `~` and most of
+//! the id, scored by how long it is held: the session is not made later than half of that time.
 
 use std::{collections::HashSet, time::Duration};
 

@@ -48,3 +48,9 @@ local function clear()
     end
   end
 end
+
+-- The mark of a place whose session is being made. It is shorter than an id, and so than what turns a small
+-- set into a large one.
+local function held(id)
+  return '~' .. string.sub(id, 3)
+end

@@ -5,8 +5,8 @@ for place = 8, #ARGV do
   local id = ARGV[place]
   if string.sub(id, 1, 1) == '!' then
     id = string.sub(id, 2)
-    redis.call('ZREM', key, id, '~' .. id)
-  elseif not redis.call('ZSCORE', key, '~' .. id) then
+    redis.call('ZREM', key, id, held(id))
+  elseif not redis.call('ZSCORE', key, held(id)) then
     redis.call('ZREM', key, id)
   end
 end
@@ -23,7 +23,7 @@ local created = ARGV[3] == '' and now or tonumber(ARGV[3])
 local bound = math.min(created + ARGV[4] + 60000, 9007199254740991)
 redis.call('ZADD', key, 'GT', string.format('%.0f', bound), ARGV[2])
 if tonumber(ARGV[5]) > 0 then
-  redis.call('ZADD', key, string.format('%.0f', now + ARGV[5]), '~' .. ARGV[2])
+  redis.call('ZADD', key, string.format('%.0f', now + ARGV[5]), held(ARGV[2]))
 end
 local top = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
 expire(tonumber(top[2]))

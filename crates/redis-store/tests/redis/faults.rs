@@ -114,6 +114,81 @@ async fn frozen_server_times_out_and_answers_the_right_one_later() {
     }
 }
 
+/// Once a server is known not to answer, requests are told so soon, and its return is noticed at once.
+#[tokio::test]
+async fn requests_do_not_pile_up_behind_a_frozen_server() {
+    let server = Redis::start(Durability::Lazy);
+    let store = RedisStore::builder().timeout(Duration::from_secs(2));
+    let store = store.connect(&server.url()).await.unwrap();
+    let session = create(&store).await.unwrap();
+    server.freeze();
+    let begin = std::time::Instant::now();
+    expect(&store.load(&session).await.unwrap_err(), StoreErrorKind::TimedOut, "in time");
+    assert!(begin.elapsed() >= Duration::from_secs(2));
+    // A hundred requests every tenth of a second: none waits as long as the first.
+    let mut waves = Vec::new();
+    for _ in 0..10 {
+        for _ in 0..100 {
+            let store = store.clone();
+            waves.push(tokio::spawn(async move {
+                let begin = std::time::Instant::now();
+                expect(&store.load(&session).await.unwrap_err(), StoreErrorKind::TimedOut, "");
+                begin.elapsed()
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut longest = Duration::ZERO;
+    for wave in waves {
+        longest = longest.max(wave.await.unwrap());
+    }
+    println!("the longest of 1,000 requests to a frozen server waited {longest:?}");
+    assert!(longest < Duration::from_millis(700), "{longest:?}");
+    server.thaw();
+    let begin = std::time::Instant::now();
+    while store.load(&session).await.is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(5), "the store does not come back");
+    }
+}
+
+/// A server that evicts ends sessions early, which reads as if they had expired: no error, and nothing halved.
+#[tokio::test]
+async fn server_that_evicts_ends_whole_sessions() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server.url()).await.unwrap();
+    let kept: u64 = server
+        .command(&["INFO", "memory"])
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok())
+        .unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    server.command(&["CONFIG", "SET", "maxmemory", &(kept + 500_000).to_string()]);
+    let mut new = new();
+    new.user = Some("ada".into());
+    let text = format!("\"{}\"", "x".repeat(2_000));
+    new.fields = [("a", &*text), ("b", &*text)].into_iter().collect();
+    let mut sessions = Vec::new();
+    for _ in 0..500 {
+        let id = Token::random().unwrap().id();
+        assert!(matches!(store.create(&id, &new).await.unwrap(), Created::Created(_)));
+        sessions.push(id);
+    }
+    let (mut live, mut ended) = (0, 0);
+    for id in &sessions {
+        match store.load(id).await.unwrap() {
+            Some(loaded) => {
+                assert_eq!(loaded.record.fields, new.fields);
+                live += 1;
+            }
+            None => ended += 1,
+        }
+    }
+    assert!(live > 10 && ended > 10, "{live} live, {ended} ended");
+    // Those that are gone are not listed.
+    let query = tower_keep_core::Query::new("shop").of_user("ada".into()).with_limit(1_000);
+    assert!(store.index().unwrap().list(&query).await.unwrap().sessions.len() <= live);
+}
+
 #[tokio::test]
 async fn cut_connection_is_made_anew() {
     let server = Redis::start(Durability::Lazy);

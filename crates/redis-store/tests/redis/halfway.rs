@@ -154,7 +154,7 @@ async fn session_that_was_evicted_before_it_was_made_does_not_come() {
     // A sign-in that has its place, and has not made its session yet.
     let set = "tower-keep:user:4:shop:ada";
     server.command(&["ZADD", set, "9007199254740991", &slow.to_string()]);
-    server.command(&["ZADD", set, "9007199254740991", &format!("~{slow}")]);
+    server.command(&["ZADD", set, "9007199254740991", &format!("~{}", &slow.to_string()[2..])]);
     let mut new = of_ada();
     new.user_limit = Some(UserLimit::new(1, OverLimit::Refuse));
     assert_eq!(store.create(&id(), &new).await.unwrap(), Created::OverLimit);

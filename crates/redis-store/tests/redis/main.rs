@@ -4,6 +4,7 @@
 mod cost;
 mod failover;
 mod faults;
+mod figures;
 mod halfway;
 mod moved;
 #[cfg(feature = "conformance")]

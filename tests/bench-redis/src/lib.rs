@@ -1,0 +1,67 @@
+//! The store in Redis measured against tower-sessions and against the raw client, in one run.
+//!
+//! 64 tasks on one client thread, and a server that writes nothing to its disk. The scenarios are s3, read one
+//! number of a session of three fields and 200 bytes; s4, the same of a hundred fields and 16 KB; s5 and s6,
+//! increment it; s7, begin a session with one field.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark stops where it cannot go on, and prints figures"
+)]
+
+mod app;
+mod measure;
+mod raw;
+mod tower_keep;
+mod tower_sessions;
+
+use measure::Figures;
+use tower_keep_test_servers::{Durability, Redis};
+
+/// Runs the benchmark and prints its table.
+///
+/// # Panics
+///
+/// If the server cannot be started or a measurement goes wrong.
+pub fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = Redis::start(Durability::Lazy);
+    runtime.block_on(async {
+        let contenders = [
+            tower_keep::contender(&server.url()).await,
+            tower_sessions::contender(&server.url()).await,
+            raw::contender(&server.url()).await,
+        ];
+        // In turn, so that a neighbour's work is everybody's.
+        let rounds = if quick { 1 } else { 5 };
+        let mut best = [[Figures::default(); 5]; 3];
+        for _ in 0..rounds {
+            for (place, (name, _)) in measure::SCENARIOS.iter().enumerate() {
+                for (contender, best) in contenders.iter().zip(&mut best) {
+                    best[place].better(measure::rate(contender, name, quick, &server).await);
+                }
+            }
+        }
+        let names = ["tower-keep", "tower-sessions", "raw"];
+        println!(
+            "requests a second; processor time of a request in microseconds, client's and server's"
+        );
+        println!("{:24}{}", "", names.map(|name| format!("{name:>24}")).concat());
+        for (place, (name, what)) in measure::SCENARIOS.iter().enumerate() {
+            let [keep, peer, raw] = [best[0][place], best[1][place], best[2][place]];
+            print!("{name} {what:21}");
+            for Figures { rate, client, server } in [keep, peer, raw] {
+                print!("{rate:11.0} {client:6.1} {server:5.1}");
+            }
+            println!(
+                " {:4.0} % of raw, {:.1} times tower-sessions",
+                100.0 * keep.rate / raw.rate,
+                keep.rate / peer.rate
+            );
+        }
+    });
+}
