@@ -18,6 +18,8 @@ mod layer;
 mod lookup;
 mod randomness;
 mod record;
+#[cfg(feature = "replicated")]
+pub mod replicated;
 mod response;
 mod session;
 mod sessions;
@@ -33,6 +35,8 @@ pub use layer::{
     ConfigError, Limits, ResponseFuture, SessionLayer, SessionLayerBuilder, SessionService,
 };
 pub use record::{Client, Edits, Fields, LayerName, Lifetime, Record, UserId};
+#[cfg(feature = "replicated")]
+pub use replicated::ReplicatedStore;
 pub use session::{FieldName, FieldOf, Key, Session};
 pub use sessions::Sessions;
 pub use store::{

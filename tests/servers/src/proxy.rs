@@ -33,7 +33,13 @@ struct State {
 impl Proxy {
     /// A proxy to a port of this machine. It ends with the runtime.
     pub async fn to(port: u16) -> Self {
-        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self::to_each([port]).await
+    }
+
+    /// A proxy to several ports of this machine, to each in turn with each connection.
+    pub async fn to_each(ports: impl IntoIterator<Item = u16>) -> Self {
+        let servers = ports.into_iter().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let mut servers = servers.collect::<Vec<_>>().into_iter().cycle();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (cut, _) = broadcast::channel(16);
         let proxy = Self(Arc::new(State {
@@ -46,6 +52,7 @@ impl Proxy {
         let state = Arc::clone(&proxy.0);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                let server = servers.next().expect("a proxy leads somewhere");
                 if !state.refuses.load(SeqCst) {
                     let state = Arc::clone(&state);
                     tokio::spawn(async move { pass(&state, client, server).await });
