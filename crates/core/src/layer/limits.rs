@@ -56,12 +56,15 @@ impl Limits {
         fields: Option<&Fields>,
         edits: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone,
     ) -> Result<(), Error> {
-        // The cheap upper bound is below the limit for nearly every request.
+        // The cheap upper bounds are below the limits for nearly every request. That of the fields
+        // says little of a large session, whose fields are counted instead.
         let bytes: usize =
             edits.clone().map(|(name, json)| name.len() + json.map_or(0, str::len)).sum();
         let (most_bytes, most_fields) = fields.map_or((0, 0), Fields::at_most);
+        let count = edits.clone().count();
+        let has_room = |fields: usize| fields + count <= self.fields;
         if most_bytes + bytes <= self.record_bytes
-            && most_fields + edits.clone().count() <= self.fields
+            && (has_room(most_fields) || fields.is_some_and(|fields| has_room(fields.len())))
         {
             return Ok(());
         }
