@@ -64,7 +64,8 @@
 //! client's thread, of which an application has more than one. `cargo bench -p tower-keep-bench-redis` measures it
 //! anew, with tower-sessions beside it; `cargo bench -p tower-keep-redis-store --bench raw` without the layers.
 //!
-//! A session of 200 bytes with its place in the user's set takes 670 bytes, 1.6 times a string of the same bytes.
+//! A session of 200 bytes with its place in the user's set takes 690 bytes among a million, 1.7 times a string of the same
+//! bytes with an end. Listing and ending a user's ten sessions took as many commands and as long as among a thousand.
 //!
 //! Other commands: `HGET`, `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all,
 //! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
