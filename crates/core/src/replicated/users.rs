@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::SemaphorePermit;
 
 use super::{
+    begin::{is_taken, may_be_under_way},
     change::Decision,
-    keep::{Keep, Place, is_taken, may_be_under_way},
+    keep::{Keep, Place},
     value::{Id, Phase, State, Value},
 };
 use crate::{

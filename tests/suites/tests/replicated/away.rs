@@ -85,6 +85,26 @@ async fn session_lives_on_while_any_one_member_is_away() {
     assert_eq!(shop.record(&id).await.version, 10);
 }
 
+/// Of each member: one call for a read, three for a change and for a new session.
+#[tokio::test(start_paused = true)]
+async fn members_are_asked_no_more_than_it_takes() {
+    let shop = Shop::open();
+    let calls = async || {
+        shop.settle().await;
+        shop.members.iter().map(Member::take_calls).collect::<Vec<_>>()
+    };
+    let id = shop.create().await;
+    assert_eq!(calls().await, [[(Call::Create, 1), (Call::Load, 1), (Call::Apply, 1)]; 3]);
+    let record = shop.record(&id).await;
+    assert_eq!(calls().await, [[(Call::Load, 1)]; 3]);
+    let mut change = Change::new(&record, Lifetime::default());
+    change.edits.set("n", "1");
+    shop.store.apply(&id, &change).await.unwrap();
+    assert_eq!(calls().await, [[(Call::Load, 1), (Call::Apply, 2)]; 3]);
+    assert!(shop.store.delete(&id).await.unwrap());
+    assert_eq!(calls().await, [[(Call::Load, 1), (Call::Apply, 2)]; 3]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_a_quorum_it_is_an_outage_and_never_no_session() {
     let shop = Shop::open();

@@ -324,7 +324,7 @@ fn tell(count: usize, acts: &[Act]) {
 }
 
 fn config() -> ProptestConfig {
-    let cases = u32::try_from(rounds(300, 20_000)).unwrap();
+    let cases = u32::try_from(rounds(300, 5_000)).unwrap();
     ProptestConfig {
         cases,
         failure_persistence: None,
