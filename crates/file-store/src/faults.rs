@@ -42,6 +42,9 @@ struct Plan {
     is_unmounted: AtomicBool,
     /// Whether each read takes a millisecond, as on a network share.
     is_slow: AtomicBool,
+    is_remote: AtomicBool,
+    /// Whether files are missing until a lock is had, as on a network share that replaces one.
+    is_replacing: AtomicBool,
 }
 
 impl Failing {
@@ -52,6 +55,8 @@ impl Failing {
             errno: AtomicI32::new(0),
             is_unmounted: AtomicBool::new(false),
             is_slow: AtomicBool::new(false),
+            is_remote: AtomicBool::new(false),
+            is_replacing: AtomicBool::new(false),
         }))
     }
 
@@ -101,6 +106,10 @@ impl Root for FailingRoot {
         Ok(self.root.device()? + u64::from(self.plan.0.is_unmounted.load(SeqCst)))
     }
 
+    fn is_remote(&self) -> io::Result<bool> {
+        Ok(self.plan.0.is_remote.load(SeqCst))
+    }
+
     fn is_shared(&self) -> io::Result<bool> {
         self.root.is_shared()
     }
@@ -110,6 +119,9 @@ impl Root for FailingRoot {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.plan.pass()?;
+        if self.plan.0.is_replacing.load(SeqCst) {
+            return Ok(Found::Missing);
+        }
         self.root.read(path, most)
     }
 
@@ -162,7 +174,9 @@ impl Root for FailingRoot {
 
     fn lock(&self, path: &str, patience: Duration) -> io::Result<Option<Lock>> {
         self.plan.pass()?;
-        self.root.lock(path, patience)
+        let lock = self.root.lock(path, patience)?;
+        self.plan.0.is_replacing.store(false, SeqCst);
+        Ok(lock)
     }
 }
 
@@ -325,4 +339,17 @@ async fn share_that_is_not_mounted_is_an_outage_until_it_is() {
     fs::rename(&share, &directory).unwrap();
     files.0.is_unmounted.store(false, SeqCst);
     assert!(store.load(&ID).await.unwrap().is_some());
+}
+
+/// A file has no name for a moment where a share cannot replace one at a stroke.
+#[tokio::test]
+async fn file_that_a_share_is_replacing_is_found() {
+    let place = in_memory();
+    let files = Failing::in_directory(place.path());
+    files.0.is_remote.store(true, SeqCst);
+    let store = FileStore::builder(place.path()).open_in(files.clone()).await.unwrap();
+    assert!(matches!(store.create(&ID, &of_ada()).await, Ok(Created::Created(_))));
+    files.0.is_replacing.store(true, SeqCst);
+    assert!(store.load(&ID).await.unwrap().is_some());
+    assert!(store.load(&NEXT).await.unwrap().is_none());
 }

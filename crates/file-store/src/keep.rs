@@ -30,6 +30,8 @@ pub(crate) struct Keep {
     pub(crate) fan_out: u8,
     /// The device that the directory lay on when its mark was last seen.
     pub(crate) device: AtomicU64,
+    /// Whether a file that a reader without a lock misses may be there all the same.
+    pub(crate) is_remote: AtomicBool,
     /// Where the tasks of this process wait for each other, so that no thread does.
     shards: Box<[Arc<Mutex<()>>]>,
     users: Box<[Arc<Mutex<()>>]>,
@@ -62,6 +64,7 @@ impl Keep {
             durability: settings.durability,
             fan_out: settings.fan_out.unwrap_or(1),
             device: AtomicU64::new(0),
+            is_remote: AtomicBool::new(true),
             shards: turns(),
             users: turns(),
             reads: Arc::new(Semaphore::new(settings.operations)),
@@ -82,8 +85,9 @@ impl Keep {
         self.clock.now()
     }
 
-    pub(crate) fn seen_on(&self, device: u64) {
+    pub(crate) fn seen_on(&self, device: u64, is_remote: bool) {
         self.device.store(device, Relaxed);
+        self.is_remote.store(is_remote, Relaxed);
     }
 
     /// Runs a step that takes no lock.

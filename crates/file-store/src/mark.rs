@@ -55,8 +55,9 @@ impl<'a> Step<'a> {
             let cause = "the directory was made with another fan-out: open it with that one";
             return Err(StoreError::new(StoreErrorKind::Misconfigured, cause));
         }
-        let device = self.root.device();
-        self.keep.seen_on(device.map_err(|error| self.trouble("look at", "", error))?);
+        let (device, is_remote) = (self.root.device(), self.root.is_remote());
+        let look = |error| self.trouble("look at", "", error);
+        self.keep.seen_on(device.map_err(look)?, is_remote.map_err(look)?);
         Ok(fan_out)
     }
 

@@ -61,8 +61,9 @@ impl<'a> Step<'a> {
         })
     }
 
-    /// Moves a damaged file out of the way. Its name holds the time, so that none is lost.
-    fn set_aside(
+    /// Moves a damaged file out of the way. Its name holds the time, so that none is lost. Hold its
+    /// shard.
+    pub(crate) fn set_aside(
         &self,
         id: &SessionId,
         why: &'static str,

@@ -41,12 +41,13 @@ use crate::{FileStoreBuilder, keep::Keep, layout::MARK};
 ///
 /// # Network shares
 ///
-/// It needs locks that work between machines and a rename that is one step: NFS from version 4 on,
-/// and SMB with the locks of the protocol (without the mount option `nobrl`), give them. That locks
-/// work within one machine is looked at when the directory is opened, and tested on local file
-/// systems; that they work between two machines is for you to see to. Every operation costs a few round trips; a folder that the client
-/// caches shows another machine's new session late, at most as late as the mount option `acdirmax`
-/// says.
+/// It needs locks that work between machines: NFS from version 4 on, and SMB with the locks of the
+/// protocol (without the mount option `nobrl`), give them. That locks work within one machine is looked
+/// at when the directory is opened; that they work between two machines is for you to see to. A reader
+/// that meets a file while it is replaced looks again, when no writer is at it. Every operation costs a
+/// few round trips; a folder that the client caches shows another machine's new session late, at most
+/// as late as the mount option `acdirmax` says. The tests run on local file systems; of shares, SSHFS was
+/// tried, from one machine.
 ///
 /// A share that is not mounted shows an empty directory. The store knows its own by a mark, so that it
 /// answers with an error then and not with 'no such session'. It has to be mounted when the store is

@@ -1,6 +1,6 @@
 //! What makes, changes and ends sessions under one id.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use tower_keep_core::{
     Applied, Change, Created, LayerName, Loaded, NewRecord, Receipt, Record, SessionId, StoreError,
@@ -28,23 +28,29 @@ impl Keep {
                     State::Live(entry) | State::Expired(entry) if entry.is_torn => None,
                     State::Live(entry) => Some(Some(loaded(entry.record, at))),
                     State::Expired(_) => Some(None),
-                    State::Missing => step.confirm().map(|()| Some(None))?,
-                    State::Damaged(_) => None,
+                    State::Missing if !step.keep.is_remote.load(Relaxed) => {
+                        step.confirm().map(|()| Some(None))?
+                    }
+                    State::Missing | State::Damaged(_) => None,
                 })
             })
             .await?;
         if let Some(loaded) = found {
             return Ok(loaded);
         }
-        // Looked at again under the lock, since a reader can meet two touches half written.
+        // Looked at again under the lock, since a reader can meet two touches half written, and on a
+        // network share a file in the middle of being replaced.
         self.write(Shards::of([id]), move |step| {
             let at = step.keep.now();
-            Ok(match step.settle(&id, at) {
-                Ok(State::Live(entry)) => Some(loaded(entry.record, at)),
-                Ok(_) => None,
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "a damaged file could not be set aside");
+            Ok(match step.find(&id, at)? {
+                State::Live(entry) => Some(loaded(entry.record, at)),
+                State::Expired(_) => None,
+                State::Missing => step.confirm().map(|()| None)?,
+                State::Damaged(why) => {
+                    if let Err(error) = step.set_aside(&id, why, at) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(error, "a damaged file could not be set aside");
+                    }
                     None
                 }
             })

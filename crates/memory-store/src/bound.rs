@@ -48,7 +48,7 @@ impl Keep {
             let Some((place, node)) = self.drop_oldest(&mut dropper, writing) else {
                 return;
             };
-            drop(dropper);
+            // Counted before another thread looks, or it would drop one more.
             self.forget(place, &node);
             self.figures.count_dropped(now);
         }

@@ -2,10 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt};
+use tracing_subscriber::{Registry, filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt};
 
 /// All that is logged, at trace level, by all crates.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,12 @@ impl Captured {
     #[must_use]
     pub fn here() -> (Self, tracing::subscriber::DefaultGuard) {
         let captured = Self::default();
+        // A place that logs is switched off for good if a thread without a subscriber comes by it
+        // first; a subscriber of the whole process, which prints nothing, leaves no such thread.
+        static LISTENS: Once = Once::new();
+        LISTENS.call_once(|| {
+            let _ = tracing::subscriber::set_global_default(Registry::default());
+        });
         let guard = captured.subscriber().set_default();
         (captured, guard)
     }

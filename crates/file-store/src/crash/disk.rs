@@ -139,6 +139,10 @@ impl Root for Disk {
         Ok(1)
     }
 
+    fn is_remote(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn is_shared(&self) -> io::Result<bool> {
         Ok(false)
     }

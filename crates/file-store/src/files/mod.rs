@@ -23,6 +23,10 @@ pub(crate) trait Root {
     /// The device that the directory lies on.
     fn device(&self) -> io::Result<u64>;
 
+    /// Whether a reader can miss a file while another takes its place: on all but the file systems
+    /// of this machine, which promise that none does.
+    fn is_remote(&self) -> io::Result<bool>;
+
     /// Whether others than the owner may write the directory.
     fn is_shared(&self) -> io::Result<bool>;
 

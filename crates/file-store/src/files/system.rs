@@ -32,6 +32,23 @@ const FOLDER: OFlags =
 // NONBLOCK, so that a pipe in the place of a file holds nobody up.
 const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
+/// The file systems that lie on this machine, by their magic numbers (statfs(2)): ext2 to ext4, XFS,
+/// Btrfs, tmpfs, overlayfs, ZFS, F2FS and bcachefs.
+#[cfg(target_os = "linux")]
+const LOCAL: [u32; 8] = [
+    0xEF53,
+    0x5846_5342,
+    0x9123_683E,
+    0x0102_1994,
+    0x794C_7630,
+    0x2FC1_2FC1,
+    0xF2F5_2010,
+    0xCA45_1A4E,
+];
+
+/// So often a file is opened anew that another has taken the place of.
+const LOOKS: usize = 20;
+
 const FIRST_WAIT: Duration = Duration::from_micros(20);
 const LONGEST_WAIT: Duration = Duration::from_millis(2);
 
@@ -102,27 +119,8 @@ impl Opened {
         Ok(is_ours || owner == fstat(&self.0)?.st_uid)
     }
 
-    fn open_file(&self, path: &str, flags: OFlags) -> io::Result<File> {
-        let (folder, name) = self.place(path)?;
-        Ok(File::from(openat(folder, name, FILE | flags, FILE_MODE)?))
-    }
-}
-
-impl Root for Opened {
-    fn device(&self) -> io::Result<u64> {
-        #[allow(clippy::useless_conversion, reason = "narrower on other systems")]
-        Ok(u64::try_from(fstat(&self.0)?.st_dev).unwrap_or(0))
-    }
-
-    fn is_shared(&self) -> io::Result<bool> {
-        Ok(Mode::from_raw_mode(fstat(&self.0)?.st_mode).intersects(Mode::WGRP | Mode::WOTH))
-    }
-
-    fn read(&self, path: &str, most: usize) -> io::Result<Found> {
-        let (folder, name) = match self.place(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
-            other => other?,
-        };
+    /// Reads a file, unless another takes its place on a network share while it is opened.
+    fn look(&self, folder: &Folder<'_>, name: &str, most: usize) -> io::Result<Found> {
         let file = match openat(folder, name, FILE | OFlags::RDONLY, Mode::empty()) {
             Err(Errno::NOENT) => return Ok(Found::Missing),
             // A link; some systems say MLINK. A socket cannot be opened at all.
@@ -142,6 +140,47 @@ impl Root for Opened {
         let mut bytes = Vec::with_capacity(expected + 1);
         File::from(file).take(most as u64).read_to_end(&mut bytes)?;
         Ok(Found::File { bytes, size })
+    }
+
+    fn open_file(&self, path: &str, flags: OFlags) -> io::Result<File> {
+        let (folder, name) = self.place(path)?;
+        Ok(File::from(openat(folder, name, FILE | flags, FILE_MODE)?))
+    }
+}
+
+impl Root for Opened {
+    fn device(&self) -> io::Result<u64> {
+        #[allow(clippy::useless_conversion, reason = "narrower on other systems")]
+        Ok(u64::try_from(fstat(&self.0)?.st_dev).unwrap_or(0))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_remote(&self) -> io::Result<bool> {
+        // Narrower on some machines; all of these fit.
+        Ok(!LOCAL.contains(&(rustix::fs::fstatfs(&self.0)?.f_type as u32)))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_remote(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn is_shared(&self) -> io::Result<bool> {
+        Ok(Mode::from_raw_mode(fstat(&self.0)?.st_mode).intersects(Mode::WGRP | Mode::WOTH))
+    }
+
+    fn read(&self, path: &str, most: usize) -> io::Result<Found> {
+        let (folder, name) = match self.place(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            other => other?,
+        };
+        let mut looks = 1;
+        loop {
+            match self.look(&folder, name, most) {
+                Err(error) if looks < LOOKS && was_replaced(&error) => looks += 1,
+                found => return found,
+            }
+        }
     }
 
     fn write_new(&self, path: &str, content: &[u8], sync: bool) -> io::Result<()> {
@@ -243,4 +282,9 @@ impl Root for Opened {
             }
         }
     }
+}
+
+/// Whether a file was opened whose place another had taken by then: a network share cannot read it.
+fn was_replaced(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::STALE))
 }

@@ -8,6 +8,7 @@ mod common;
 mod commands;
 mod copying;
 mod database;
+mod every_store;
 mod messages;
 mod permission;
 mod terminal;

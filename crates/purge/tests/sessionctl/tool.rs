@@ -72,6 +72,13 @@ impl Tool {
         Self { url: format!("file:{}", directory.display()), _place: place, directory }
     }
 
+    /// The command over the store that a URL names, and a place for other stores.
+    pub(crate) fn over(url: &str) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("sessions");
+        Self { url: url.to_owned(), _place: place, directory }
+    }
+
     /// A directory with so many sessions, every second one ada's.
     pub(crate) async fn with(sessions: u64) -> Self {
         let tool = Self::empty().await;
