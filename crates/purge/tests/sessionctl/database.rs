@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use http::{HeaderValue, Request, Response, header};
 use tower::{Layer, Service, service_fn};
 use tower_keep_core::{Session, SessionLayer};
-use tower_keep_test_servers::{MariaDb, Postgres};
+use tower_keep_test_servers::{Durability, MariaDb, Postgres};
 
 use crate::tool::{Ran, Tool, bare};
 
@@ -131,10 +131,13 @@ async fn assert_nobody_is_logged_out(url: &str) {
 
 #[tokio::test]
 async fn copy_to_postgres_logs_nobody_out() {
-    assert_nobody_is_logged_out(&Postgres::shared().url()).await;
+    // Other tests count the sessions of the shared one.
+    let server = Postgres::start(Durability::Lazy);
+    assert_nobody_is_logged_out(&server.url()).await;
 }
 
 #[tokio::test]
 async fn copy_to_mariadb_logs_nobody_out() {
-    assert_nobody_is_logged_out(&MariaDb::shared().url("keep")).await;
+    let server = MariaDb::start(Durability::Lazy);
+    assert_nobody_is_logged_out(&server.url("keep")).await;
 }

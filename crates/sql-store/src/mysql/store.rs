@@ -24,10 +24,10 @@ use crate::{
 ///
 /// The store has connections of its own. One that was idle for a second is asked whether it lives
 /// before it is used, one that is in use is not, so that under load an operation is one round trip. An
-/// operation is one statement and a transaction of its own; where several loads, creations or updates wait
-/// for a connection, one statement carries up to sixteen of them. The exception is a sign-in with a limit of sessions
-/// per user, which takes a transaction under a lock of that user (`GET_LOCK`, which holds on one server
-/// and not across a cluster of several that are written to at once).
+/// operation is one statement and a transaction of its own; where several loads, creations or updates
+/// wait for a connection, one statement carries up to sixteen of them. A sign-in with a limit of sessions
+/// per user takes a transaction under a lock of that user (`GET_LOCK`, which holds on one server and not
+/// across a cluster of several that are written to at once).
 ///
 /// # Time
 ///

@@ -25,8 +25,11 @@ use crate::{
 /// which are made anew when they break. There is no pool to hand over: a pool gives each caller a
 /// connection alone, and checks it before and after, which costs three round trips for one statement.
 /// An operation is one statement and a transaction of its own; where several loads, creations or updates
-/// wait, one statement carries up to sixteen of them. The exception is a sign-in with a limit of
-/// sessions per user, which takes a transaction on a connection of its own under a lock of that user.
+/// wait, one statement carries up to sixteen of them. A sign-in with a limit of sessions per user takes a
+/// transaction on a connection of its own under a lock of that user.
+///
+/// On these connections plans that read whole tables are switched off, so that a statement which was
+/// planned while the table was small does not read all of it once it is large.
 ///
 /// A pooler in between, such as PgBouncer, must keep prepared statements: its session mode does.
 ///

@@ -149,6 +149,6 @@ fn is_id_of_update(place: usize, places: usize) -> bool {
         place if place < 2 + rows => true,
         place if place < 4 + rows => false,
         place if place < 4 + 6 * rows => ((place - 4 - rows) / rows).is_multiple_of(2),
-        place => ((place - 4 - 6 * rows) % 3) == 0,
+        place => (place - 4 - 6 * rows).is_multiple_of(3),
     }
 }
