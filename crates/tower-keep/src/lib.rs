@@ -30,7 +30,7 @@
 //! | `mysql` | [`MySqlStore`], for MariaDB too |
 //! | `postgres` | [`PostgresStore`] |
 //! | `redis` | [`RedisStore`] |
-//! | `replicated` | [`ReplicatedStore`](replicated::ReplicatedStore), over several other stores |
+//! | `replicated` | [`ReplicatedStore`], over several other stores |
 //! | `sqlite` | [`SqliteStore`] |
 //! | `tls` | TLS to servers, by rustls |
 //! | `metrics` | counters through the `metrics` facade |
