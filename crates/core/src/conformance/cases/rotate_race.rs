@@ -1,9 +1,14 @@
 //! Rotation while others look and write.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use crate::{
     Applied, Rotated, SessionId,
@@ -12,6 +17,9 @@ use crate::{
         trial::{Trial, number},
     },
 };
+
+/// A store whose changes take so long is asked less often.
+const SLOW: Duration = Duration::from_millis(1);
 
 pub(in crate::conformance) async fn rotate_keeps_exactly_one_id_live_for_observers(
     trial: Trial,
@@ -197,13 +205,17 @@ async fn count_until_gone(trial: &Trial, id: &SessionId) -> Checked<u64> {
         let next = number(&loaded.record.fields, "count") + 1;
         let mut change = trial.set(&loaded.record, "count", &next.to_string());
         change.exact = true;
+        let began = Instant::now();
         match trial.store.apply(id, &change).await? {
             Applied::Applied(_) => counted += 1,
             Applied::Gone => return Ok(counted),
             Applied::Conflict(_) => {}
         }
-        // Leaves the rotation a chance.
-        tokio::task::yield_now().await;
+        // Leaves the rotation a chance, which can take a store several times as long as a change.
+        match began.elapsed() {
+            took if took < SLOW => tokio::task::yield_now().await,
+            took => tokio::time::sleep(4 * took).await,
+        }
     }
     Err(Failure::new("the old id MUST be dead after rotate; it took changes on and on"))
 }
