@@ -11,8 +11,8 @@ use super::{
 };
 use crate::server::pause;
 
-/// So many sessions are swept in one transaction at most: a few milliseconds of the server's.
-const MOST_SWEPT: usize = 250;
+/// So many sessions are swept in one transaction at most: about a millisecond of the server's.
+const MOST_SWEPT: usize = 50;
 
 /// So many sessions are purged in one transaction.
 const MOST_PURGED: usize = 1_000;
