@@ -1,6 +1,9 @@
 //! Finds sessions by user and page by page, and counts them.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use tower_keep_core::{
     Cursor, LayerName, Listed, Page, Query, SessionId, Stats, StoreError, UserId,
@@ -8,7 +11,7 @@ use tower_keep_core::{
 
 use crate::{
     keep::Keep,
-    layout::{UserKey, folder_of},
+    layout::{Shards, UserKey, folder_of},
     session_file::State,
     step::Step,
 };
@@ -74,13 +77,20 @@ impl Keep {
         after: Option<SessionId>,
     ) -> Result<Vec<Listed>, StoreError> {
         // A rotation holds the desk too, so that no session slips by under its other id.
-        let desk = self.desk(UserKey::new(&layer, &user)).await?;
-        let sessions = self.read(move |step| {
+        let key = UserKey::new(&layer, &user);
+        let desk = self.desk(key).await?;
+        let find = move |step: &Step<'_>| {
             let mut sessions = step.sessions_of(&layer, &user, step.keep.now())?;
             sessions.retain(|(id, _)| Some(*id) > after);
             Ok(sessions)
-        });
-        let sessions = sessions.await?;
+        };
+        let sessions = if self.is_remote.load(Relaxed) {
+            // A session that is being replaced must not slip by a sign-out everywhere.
+            let marked = self.read(move |step| step.marked(key)).await?;
+            self.write(Shards::of(marked), find).await?
+        } else {
+            self.read(find).await?
+        };
         drop(desk);
         let listed = |(id, record)| Listed { id, record: Arc::new(record) };
         Ok(sessions.into_iter().map(listed).collect())

@@ -44,7 +44,7 @@ impl Step<'_> {
     }
 
     /// The ids that are marked as a user's, in order.
-    fn marked(&self, key: UserKey) -> Result<Vec<SessionId>, StoreError> {
+    pub(crate) fn marked(&self, key: UserKey) -> Result<Vec<SessionId>, StoreError> {
         let names = self.list(&key.folder())?;
         let marks = names.iter().filter_map(|name| parse_marker(name));
         Ok(marks.filter(|(of, _)| *of == key).map(|(_, id)| id).collect())
