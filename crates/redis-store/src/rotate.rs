@@ -58,8 +58,8 @@ impl Keep {
             });
             let place = asked.as_ref().map(|asked| self.keys.user(asked.layer, asked.user));
             if short && limit.is_none() {
-                let answer = self.move_at_once(old, new, change, asked.as_ref()).await?;
-                match self.moved(old, new, change, &answer, evicted).await? {
+                let answer = self.move_at_once(old, new, change, &base, asked.as_ref()).await?;
+                match self.moved(old, new, change, &mut base, &answer, evicted).await? {
                     Some(rotated) => return Ok(rotated),
                     None if answer.how == how::OCCUPIED => short = false,
                     None => {}
@@ -77,9 +77,9 @@ impl Keep {
                 }
             }
             if short {
-                let command = self.moves(old, new, change, place.as_deref(), held_until);
+                let command = self.moves(old, new, change, &base, place.as_deref(), held_until);
                 let answer = self.link.call(&MOVE, command).await?;
-                match self.moved(old, new, change, &answer, evicted).await? {
+                match self.moved(old, new, change, &mut base, &answer, evicted).await? {
                     Some(rotated) => return Ok(rotated),
                     None if answer.how == how::OCCUPIED => short = false,
                     None => {}
@@ -129,12 +129,9 @@ impl Keep {
             match departed.how {
                 how::GONE => return Ok(Rotated::Gone),
                 how::OTHER => {
-                    let found = other(old, &departed)?;
-                    if found.record.version != change.base_version {
-                        return Ok(Rotated::Conflict(found));
+                    if let Some(conflict) = another(old, change, &mut base, &departed)? {
+                        return Ok(conflict);
                     }
-                    // Another session had this id before, with as many changes.
-                    base = Record::clone(&found.record);
                 }
                 how::ARRIVING if self.settle(old, &origin(&departed)?).await? => {}
                 how::ARRIVING => return Ok(Rotated::Gone),
@@ -170,14 +167,15 @@ impl Keep {
         old: &SessionId,
         new: &SessionId,
         change: &Change,
+        base: &Record,
         asked: Option<&Place<'_>>,
     ) -> Result<Answer, StoreError> {
         let Some(asked) = asked else {
-            return self.link.call(&MOVE, self.moves(old, new, change, None, 0)).await;
+            return self.link.call(&MOVE, self.moves(old, new, change, base, None, 0)).await;
         };
         let place = self.keys.user(asked.layer, asked.user);
         let reserve = self.asks(&place, asked);
-        let moves = self.moves(old, new, change, Some(&place), 0);
+        let moves = self.moves(old, new, change, base, Some(&place), 0);
         let (reserved, moved) = self.link.call_after((&RESERVE, reserve), (&MOVE, moves)).await?;
         if moved.how == how::DONE {
             self.look_after(place, asked, reserved.texts(2)?);
@@ -192,6 +190,7 @@ impl Keep {
         old: &SessionId,
         new: &SessionId,
         change: &Change,
+        base: &Record,
         place: Option<&[u8]>,
         held_until: i64,
     ) -> Cmd {
@@ -205,7 +204,8 @@ impl Keep {
         command.arg(digits(new)).arg(bound_to(new, &change.layer));
         command.arg(if change.clear { "clear" } else { "" });
         command.arg(if change.restart { "restart" } else { "" });
-        command.arg(held_until).arg(11 + 2 * pairs_of(change));
+        command.arg(held_until).arg(base.created_at.as_millis());
+        command.arg(12 + 2 * pairs_of(change));
         edits(&mut command, change);
         command
     }
@@ -216,16 +216,17 @@ impl Keep {
         old: &SessionId,
         new: &SessionId,
         change: &Change,
+        base: &mut Record,
         answer: &Answer,
         evicted: u32,
     ) -> Result<Option<Rotated>, StoreError> {
         Ok(match answer.how {
             how::DONE => {
-                self.clean_up(old, new, self.former(&change.base()), false);
+                self.clean_up(old, new, self.former(base), false);
                 Some(Rotated::Rotated(receipt(answer, evicted)?))
             }
             how::GONE => Some(Rotated::Gone),
-            how::OTHER => Some(Rotated::Conflict(other(old, answer)?)),
+            how::OTHER => another(old, change, base, answer)?,
             how::ARRIVING if !self.settle(old, &origin(answer)?).await? => Some(Rotated::Gone),
             // Its place was taken meanwhile, or there is a mark under one of the ids.
             _ => None,
@@ -274,4 +275,20 @@ impl Keep {
             }
         });
     }
+}
+
+/// What it means that not the session that was read is under the old id: a conflict, unless another one
+/// with as many changes is there, which is the base of the next attempt.
+fn another(
+    old: &SessionId,
+    change: &Change,
+    base: &mut Record,
+    answer: &Answer,
+) -> Result<Option<Rotated>, StoreError> {
+    let found = other(old, answer)?;
+    if found.record.version != change.base_version {
+        return Ok(Some(Rotated::Conflict(found)));
+    }
+    *base = Record::clone(&found.record);
+    Ok(None)
 }

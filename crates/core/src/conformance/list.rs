@@ -155,6 +155,7 @@ macro_rules! __conformance_list {
             rotate [None] {
                 rotate_moves_everything_and_ends_the_old_id
                 rotate_applies_its_change_in_the_same_step
+                rotate_moves_what_is_there_and_not_what_was_read
                 rotate_of_a_stale_version_is_a_conflict
                 rotate_of_a_missing_session_is_gone
                 rotate_to_a_taken_id_leaves_both_whole

@@ -173,7 +173,8 @@ impl Change {
 
     /// The record that the change was computed from, as far as a change tells it: all but when it was
     /// last used and when it expires. So a rotation need not read it, if a later step makes sure that
-    /// its version is still this one.
+    /// its version and `created_at` are still these: an id that was given to another session may be at
+    /// the same version.
     #[must_use]
     pub fn base(&self) -> Record {
         let mut record = Record::new(self.layer.clone(), self.created_at);

@@ -3,6 +3,7 @@
 use crate::{
     Rotated, UserId,
     conformance::{
+        Capability,
         failure::{Checked, Failure, ensure, ensure_answer},
         trial::Trial,
     },
@@ -57,6 +58,41 @@ pub(in crate::conformance) async fn rotate_applies_its_change_in_the_same_step(
             trial.is_about(after.created_at, receipt.at),
             "rotate with restart MUST begin the absolute lifetime anew"
         );
+    }
+    Ok(())
+}
+
+/// An id that was given twice: the change fits the session's version, and was computed from another one.
+pub(in crate::conformance) async fn rotate_moves_what_is_there_and_not_what_was_read(
+    trial: Trial,
+) -> Checked {
+    let users = [(Some("ada"), None), (None, Some("ada")), (Some("ada"), Some("bob"))];
+    for (was, is) in users.map(|(was, is)| (was.map(UserId::from), is.map(UserId::from))) {
+        let mut first = trial.with(&[("a", "1")]);
+        first.user = was.clone();
+        let (old, read) = trial.begin(&first).await?;
+        trial.store.delete(&old).await?;
+        trial.pass(2).await;
+        let mut second = trial.with(&[("a", "2")]);
+        second.user = is.clone();
+        trial.create(&old, &second).await?;
+        let there = trial.record(&old).await?;
+        let (new, change) = (trial.id()?, trial.change(&read));
+        let receipt = trial.rotate(&old, &new, &change).await?;
+        let clause = "rotate MUST move the session that is there";
+        trial.ensure_about(&new, &change.applied_to(&there, receipt.at), clause).await?;
+        trial.pass(2).await;
+        let after = trial.record(&new).await?;
+        let mut restart = trial.change(&after);
+        restart.restart = true;
+        trial.apply(&new, &restart).await?;
+        if trial.declares(Capability::Index) {
+            for (user, has) in [(was, false), (is, true)] {
+                let Some(user) = user else { continue };
+                let listed = trial.ids_of(&trial.layer, user.as_str()).await?.contains(&new);
+                ensure!(listed == has, "a user's sessions MUST be found, and no others");
+            }
+        }
     }
     Ok(())
 }

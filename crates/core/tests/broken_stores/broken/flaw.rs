@@ -108,6 +108,7 @@ flaws! {
     RotateForgetsTheLayer => layer_of_a_record_is_kept,
     RotateUpserts => rotate_of_a_missing_session_is_gone,
     RotateRestarts => rotate_moves_everything_and_ends_the_old_id,
+    RotateMovesWhatWasRead => rotate_moves_what_is_there_and_not_what_was_read,
     RotateRevivesExpired => expired_session_is_missing_for_every_operation,
     RotateChecksFirst => concurrent_rotates_have_one_winner,
 

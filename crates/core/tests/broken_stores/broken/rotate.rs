@@ -89,6 +89,14 @@ impl Broken {
                 change.restart = true;
                 self.inner.rotate(old, new, &change).await
             }),
+            Flaw::RotateMovesWhatWasRead => StoreFuture::new(async move {
+                let answer = self.inner.rotate(old, new, change).await?;
+                if let Rotated::Rotated(receipt) = &answer {
+                    let moved = change.applied_to(&change.base(), receipt.at);
+                    self.inner.lock().insert(*new, Arc::new(moved));
+                }
+                Ok(answer)
+            }),
             Flaw::RotateRevivesExpired => {
                 self.inner.step(|records, now| match records.remove(old) {
                     None => Rotated::Gone,
