@@ -223,7 +223,8 @@ impl Keep {
         let shard = shards.get(after.saturating_sub(1)).ok_or_else(unexpected)?;
         let mut command = redis::cmd("SCAN");
         command.arg(spot.cursor).arg("MATCH").arg(self.keys.pattern()).arg("COUNT").arg(count);
-        let Value::Array(answer) = shard.node.send(&command).await.map_err(failed)? else {
+        let answer = shard.node.send(&command).await.and_then(|reply| reply.value());
+        let Value::Array(answer) = answer.map_err(failed)? else {
             return Err(unexpected());
         };
         let [next, Value::Array(keys)] = &answer[..] else { return Err(unexpected()) };
@@ -246,7 +247,7 @@ impl Keep {
         let answers = self.link.read_all(ids.iter().map(|id| self.keys.session(id))).await?;
         let mut listed = Vec::with_capacity(ids.len());
         for (id, (answer, at)) in ids.iter().zip(answers) {
-            let record = match answer.and_then(|answer| Stored::read(id, &answer)) {
+            let record = match answer.and_then(|answer| Stored::part(id, &answer)) {
                 Ok(Stored::Live(record)) => Some(record).filter(|record| !record.is_expired(at)),
                 Ok(Stored::Arriving(_)) => self.live(id).await?.map(|(record, _)| record),
                 Ok(Stored::Nothing) => None,

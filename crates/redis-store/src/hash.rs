@@ -10,7 +10,9 @@ use tower_keep_core::{
     Client, Fields, LayerName, Record, SessionId, StoreError, Timestamp, UserId,
 };
 
-use crate::error::corrupt;
+use crate::{error::corrupt, servers::Reply};
+
+const NO_HASH: &str = "an answer that is no hash";
 
 /// What is under the key of a session.
 #[derive(Debug)]
@@ -25,22 +27,28 @@ pub(crate) enum Stored {
 
 impl Stored {
     /// Reads the answer of `HGETALL`.
-    pub(crate) fn read(id: &SessionId, answer: &Value) -> Result<Self, StoreError> {
+    pub(crate) fn read(id: &SessionId, reply: &Reply) -> Result<Self, StoreError> {
+        let mut texts = reply.texts().ok_or_else(|| corrupt(NO_HASH))?;
+        let stored = Self::of(id, std::iter::from_fn(|| Some(Ok((texts.next()?, texts.next()?)))))?;
+        if texts.is_at_end() { Ok(stored) } else { Err(corrupt(NO_HASH)) }
+    }
+
+    /// Reads an answer of `HGETALL` that is a part of another.
+    pub(crate) fn part(id: &SessionId, answer: &Value) -> Result<Self, StoreError> {
+        let Value::Array(flat) = answer else { return Err(corrupt(NO_HASH)) };
+        Self::of(id, flat.chunks_exact(2).map(|pair| Ok((text(&pair[0])?, text(&pair[1])?))))
+    }
+
+    /// Reads the names and values of a hash.
+    fn of<'a>(
+        id: &SessionId,
+        pairs: impl Iterator<Item = Result<(&'a str, &'a str), StoreError>>,
+    ) -> Result<Self, StoreError> {
         let mut facts = Facts::default();
-        let mut fields: Vec<(&str, &str)> = Vec::new();
-        match answer {
-            Value::Array(flat) => {
-                fields.reserve(flat.len() / 2);
-                for pair in flat.chunks_exact(2) {
-                    facts.take(&pair[0], &pair[1], &mut fields)?;
-                }
-            }
-            Value::Map(pairs) => {
-                for (name, value) in pairs {
-                    facts.take(name, value, &mut fields)?;
-                }
-            }
-            _ => return Err(corrupt("an answer that is no hash")),
+        let mut fields = Vec::with_capacity(8);
+        for pair in pairs {
+            let (name, value) = pair?;
+            facts.take(name, value, &mut fields);
         }
         let Some(state) = facts.state else {
             return Ok(match facts.arriving {
@@ -89,13 +97,7 @@ struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn take(
-        &mut self,
-        name: &'a Value,
-        value: &'a Value,
-        fields: &mut Vec<(&'a str, &'a str)>,
-    ) -> Result<(), StoreError> {
-        let (name, value) = (text(name)?, text(value)?);
+    fn take(&mut self, name: &'a str, value: &'a str, fields: &mut Vec<(&'a str, &'a str)>) {
         match name {
             "@state" => self.state = Some(value),
             "@arriving" => self.arriving = Some(value),
@@ -109,7 +111,6 @@ impl<'a> Facts<'a> {
             _ if name.starts_with('@') => {}
             _ => fields.push((name, value)),
         }
-        Ok(())
     }
 
     fn client(&self) -> Result<Option<Client>, StoreError> {
@@ -229,9 +230,11 @@ pub(crate) fn text(value: &Value) -> Result<&str, StoreError> {
 mod tests {
     use super::*;
 
-    fn hash(entries: &[(&str, &str)]) -> Value {
-        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        Value::Array(entries.iter().flat_map(|(name, value)| [bulk(name), bulk(value)]).collect())
+    fn hash(entries: &[(&str, &str)]) -> Reply {
+        let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+        let texts = entries.iter().map(|(name, value)| bulk(name) + &bulk(value));
+        let reply = format!("*{}\r\n{}", 2 * entries.len(), texts.collect::<String>());
+        Reply::from(bytes::Bytes::from(reply))
     }
 
     #[test]

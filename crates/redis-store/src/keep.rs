@@ -202,7 +202,7 @@ impl Keep {
                     if let Some(former) = former {
                         self.release(&former, &[digits(id)]).await;
                     }
-                    return Ok(Applied::Applied(match answer.times()? {
+                    return Ok(Applied::Applied(match answer.times {
                         // It was the version that was read.
                         Some((at, expires_at)) => Receipt {
                             version: change.base_version.saturating_add(1),
@@ -416,7 +416,7 @@ pub(crate) fn receipt(answer: &Answer, evicted: u32) -> Result<Receipt, StoreErr
 /// The record in the answer of a script that found another version.
 pub(crate) fn other(id: &SessionId, answer: &Answer) -> Result<Loaded, StoreError> {
     let at = Timestamp::from_millis(answer.number(0)?);
-    match Stored::read(id, answer.rest.get(1).ok_or_else(unexpected)?)? {
+    match Stored::part(id, answer.rest.get(1).ok_or_else(unexpected)?)? {
         Stored::Live(record) => Ok(Loaded { record: Arc::new(record), at }),
         _ => Err(unexpected()),
     }

@@ -140,10 +140,14 @@
 //!
 //! # The client
 //!
-//! The `redis` crate, by one connection to each server that all callers share: with `GETEX` and `SET` over the
-//! same server it served 1.45 to 1.9 times the requests of `fred` where sessions are read and changed. A call whose
-//! caller is gone disturbs nobody. Its connections, TLS and Sentinel are used, and not what it has for reconnecting
-//! and for clusters: these send a command again whose answer was lost, and an increment must not count twice.
+//! The `redis` crate, for its URLs, commands, errors and Sentinel: with `GETEX` and `SET` over the same server it
+//! served 1.45 to 1.9 times the requests of `fred` where sessions are read and changed.
+//!
+//! Not its connections: it makes two values of each field of a hash, and an increment of a session of 100 fields
+//! took its client 2.5 times as long as ours. There is one to each server that all callers share; what they send at
+//! once leaves in one write, and each takes its own answer apart, in place. A call whose caller is gone disturbs nobody.
+//! And nothing is sent twice, as what the crate has for reconnecting and for clusters would where an answer was
+//! lost: an increment must not count twice.
 
 mod analytics;
 mod builder;

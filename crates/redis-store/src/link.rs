@@ -13,7 +13,7 @@ use crate::{
     error::{failed, unexpected},
     keep::how,
     script::Script,
-    servers::{Servers, Shard},
+    servers::{Reply, Servers, Shard},
 };
 
 /// What sends commands, and tells errors of the store's kinds.
@@ -32,7 +32,7 @@ impl Link {
 
     /// Sends a command that only reads.
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
-        self.servers.send(command).await.map_err(failed)
+        self.servers.send(command).await.and_then(|reply| reply.value()).map_err(failed)
     }
 
     /// Sends commands that do not depend on each other, in one round trip to each server.
@@ -49,7 +49,7 @@ impl Link {
             }
             answer => answer,
         };
-        Answer::new(answer.map_err(failed)?)
+        Answer::read(&answer.map_err(failed)?)
     }
 
     /// Whether one server has all keys, so that a script can touch several.
@@ -110,7 +110,7 @@ impl Link {
     }
 
     /// Reads a hash, and tells the time of its server.
-    pub(crate) async fn read(&self, key: &[u8]) -> Result<(Value, Timestamp), StoreError> {
+    pub(crate) async fn read(&self, key: &[u8]) -> Result<(Reply, Timestamp), StoreError> {
         self.servers.send_at(hash_at(key)).await.map_err(failed)
     }
 
@@ -170,35 +170,34 @@ fn with_text(script: &Script, command: &Cmd) -> Cmd {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) how: i64,
+    /// The time of a write and of the session's end, where the answer is these alone.
+    pub(crate) times: Option<(Timestamp, Timestamp)>,
     pub(crate) rest: Vec<Value>,
 }
 
 impl Answer {
+    fn read(reply: &Reply) -> Result<Self, StoreError> {
+        // What is most often answered, in short: it is done, at this time.
+        if let Some(text) = reply.text() {
+            let (at, end) = text.split_once(',').ok_or_else(unexpected)?;
+            let time =
+                |text: &str| text.parse().map(Timestamp::from_millis).map_err(|_| unexpected());
+            let times = Some((time(at)?, time(end)?));
+            return Ok(Self { how: how::DONE, times, rest: Vec::new() });
+        }
+        Self::new(reply.value().map_err(failed)?)
+    }
+
     fn new(value: Value) -> Result<Self, StoreError> {
-        let mut rest = match value {
-            Value::Array(rest) => rest,
-            // What is most often answered, in short: it is done, at this time.
-            times @ Value::BulkString(_) => return Ok(Self { how: how::DONE, rest: vec![times] }),
-            _ => return Err(unexpected()),
-        };
+        let Value::Array(mut rest) = value else { return Err(unexpected()) };
         match rest.first() {
             Some(Value::Int(how)) => {
                 let how = *how;
                 rest.remove(0);
-                Ok(Self { how, rest })
+                Ok(Self { how, times: None, rest })
             }
             _ => Err(unexpected()),
         }
-    }
-
-    /// The time of a write and of the session's end, where the answer is these alone.
-    pub(crate) fn times(&self) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
-        if self.rest.len() != 1 {
-            return Ok(None);
-        }
-        let (at, end) = self.text(0)?.split_once(',').ok_or_else(unexpected)?;
-        let time = |text: &str| text.parse().map(Timestamp::from_millis).map_err(|_| unexpected());
-        Ok(Some((time(at)?, time(end)?)))
     }
 
     pub(crate) fn number(&self, place: usize) -> Result<i64, StoreError> {

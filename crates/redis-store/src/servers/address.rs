@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, TlsMode,
-    aio::MultiplexedConnection,
+    ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, TlsMode,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use tokio::sync::Mutex;
 
+use super::{dial::dial, wire::Wire};
 use crate::clock::ServerClock;
 
 /// What all connections of a store share.
@@ -34,7 +34,7 @@ pub(crate) enum Url {
 /// Who to connect to.
 pub(crate) enum Target {
     /// A server.
-    Fixed(Box<Client>),
+    Fixed(Box<ConnectionInfo>),
     /// Whoever the sentinels name as the primary at this moment.
     Primary(Box<Mutex<SentinelClient>>),
 }
@@ -45,7 +45,7 @@ impl Url {
         let tls = scheme.starts_with("rediss");
         match scheme {
             "redis" | "rediss" => {
-                Ok(Self::One(Target::fixed(url.into_connection_info()?, settings)?))
+                Ok(Self::One(Target::fixed(url.into_connection_info()?, settings)))
             }
             "redis+cluster" | "rediss+cluster" => {
                 let (hosts, path) = split(rest);
@@ -71,14 +71,15 @@ impl Url {
 
 impl Target {
     /// A server.
-    pub(crate) fn fixed(server: ConnectionInfo, settings: &Settings) -> Result<Self, RedisError> {
+    pub(crate) fn fixed(server: ConnectionInfo, settings: &Settings) -> Self {
         // A server that is cut off says nothing: its connection is given up, and made anew.
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         let server = {
             let tcp = server.tcp_settings().clone();
             server.set_tcp_settings(tcp.set_user_timeout(2 * settings.timeout))
         };
-        Ok(Self::Fixed(Box::new(open(server, settings)?)))
+        let _ = settings;
+        Self::Fixed(Box::new(server))
     }
 
     fn primary(
@@ -120,21 +121,13 @@ impl Target {
     }
 
     /// Makes a connection.
-    pub(crate) async fn connect(
-        &self,
-        settings: &Settings,
-    ) -> Result<MultiplexedConnection, RedisError> {
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(settings.timeout))
-            .set_response_timeout(Some(settings.timeout));
+    pub(super) async fn connect(&self, settings: &Settings) -> Result<Wire, RedisError> {
         match self {
-            Self::Fixed(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await
-            }
+            Self::Fixed(server) => dial(server, settings).await,
             Self::Primary(sentinels) => {
                 // Each time anew: the server that was the primary is not to be trusted to be it still.
                 let client = sentinels.lock().await.async_get_client().await?;
-                client.get_multiplexed_async_connection_with_config(&config).await
+                dial(client.get_connection_info(), settings).await
             }
         }
     }
@@ -146,21 +139,6 @@ impl Settings {
         let root_cert = Some(self.root.clone()?);
         Some(redis::TlsCertificates { client_tls: None, root_cert })
     }
-}
-
-#[cfg(feature = "tls")]
-fn open(server: ConnectionInfo, settings: &Settings) -> Result<Client, RedisError> {
-    match settings.certificates() {
-        Some(certificates) if matches!(server.addr(), ConnectionAddr::TcpTls { .. }) => {
-            Client::build_with_tls(server, certificates)
-        }
-        _ => Client::open(server),
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-fn open(server: ConnectionInfo, _: &Settings) -> Result<Client, RedisError> {
-    Client::open(server)
 }
 
 /// The hosts, with what stands before them, and the path, without a slash at its ends.

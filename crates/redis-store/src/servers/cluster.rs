@@ -18,7 +18,7 @@ use tower_keep_core::Timestamp;
 use crate::clock::ServerClock;
 
 use super::{
-    Node, Settings, Shard, Target,
+    Node, Reply, Settings, Shard, Target,
     slots::{Address, Slots, slot},
 };
 
@@ -64,16 +64,16 @@ impl Cluster {
     }
 
     /// Sends a command that only reads; tells who answered.
-    pub(super) async fn send(&self, command: &Cmd) -> Result<(Value, Node), RedisError> {
+    pub(super) async fn send(&self, command: &Cmd) -> Result<(Reply, Node), RedisError> {
         self.follow(command, false).await
     }
 
     /// Sends a command that writes.
-    pub(super) async fn write(&self, command: &Cmd) -> Result<Value, RedisError> {
+    pub(super) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
         self.follow(command, true).await.map(|(answer, _)| answer)
     }
 
-    async fn follow(&self, command: &Cmd, writes: bool) -> Result<(Value, Node), RedisError> {
+    async fn follow(&self, command: &Cmd, writes: bool) -> Result<(Reply, Node), RedisError> {
         let slot = slot(key(command));
         let mut node = self.owner(slot)?;
         let mut asking = false;
@@ -161,7 +161,7 @@ impl Cluster {
                     Value::ServerError(error) if is_redirection(&error.clone().into()) => {
                         let (answer, node) = self.send(&commands[place]).await?;
                         let at = if timed { node.ask_time().await? } else { at };
-                        (answer, at)
+                        (answer.value()?, at)
                     }
                     answer => (answer, at),
                 });
@@ -204,7 +204,7 @@ impl Cluster {
         if let Some(node) = state.nodes.get(address) {
             return Ok(node.clone());
         }
-        let target = Target::fixed(at(&self.0.seeds[0], address), &self.0.settings)?;
+        let target = Target::fixed(at(&self.0.seeds[0], address), &self.0.settings);
         let node = Node::new(target, &self.0.settings);
         state.nodes.insert(address.clone(), node.clone());
         Ok(node)
@@ -246,7 +246,7 @@ impl Cluster {
         // All at once: one that does not answer holds up nobody.
         let command = &command;
         let answers = nodes.iter().map(|address| async move {
-            let answer = self.node(address)?.send(command).await?;
+            let answer = self.node(address)?.send(command).await?.value()?;
             let unknown = || RedisError::from((ErrorKind::Parse, "a map of no known form"));
             Slots::read(&answer, &address.0).ok_or_else(unknown)
         });

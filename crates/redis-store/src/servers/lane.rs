@@ -10,9 +10,9 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use redis::{RedisError, ServerErrorKind, aio::MultiplexedConnection};
+use redis::{RedisError, ServerErrorKind};
 
-use super::{Settings, Target};
+use super::{Settings, Target, wire::Wire};
 
 /// So long a caller waits for a server that has just failed, before it is told so.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -31,14 +31,14 @@ pub(super) struct Lane {
 #[derive(Default)]
 struct State {
     /// The connection, and which one it is, counted from the first.
-    connection: Option<(MultiplexedConnection, u64)>,
+    connection: Option<(Wire, u64)>,
     made: u64,
     attempt: Option<Attempt>,
     /// Why the server is not waited for.
     failing: Option<RedisError>,
 }
 
-type Attempt = Shared<BoxFuture<'static, Result<(MultiplexedConnection, u64), RedisError>>>;
+type Attempt = Shared<BoxFuture<'static, Result<(Wire, u64), RedisError>>>;
 
 impl Lane {
     pub(super) fn new(target: Arc<Target>, settings: Settings) -> Arc<Self> {
@@ -50,9 +50,7 @@ impl Lane {
     }
 
     /// The connection, and which one it is.
-    pub(super) async fn connection(
-        self: &Arc<Self>,
-    ) -> Result<(MultiplexedConnection, u64), RedisError> {
+    pub(super) async fn connection(self: &Arc<Self>) -> Result<(Wire, u64), RedisError> {
         let (attempt, failing) = {
             let mut state = self.state();
             if let Some(connection) = &state.connection {

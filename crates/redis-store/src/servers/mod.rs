@@ -2,9 +2,14 @@
 
 mod address;
 mod cluster;
+mod dial;
 mod lane;
 mod node;
+mod reply;
 mod slots;
+#[cfg(feature = "tls")]
+mod tls;
+mod wire;
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
@@ -13,6 +18,7 @@ use crate::clock::ServerClock;
 
 pub(crate) use address::{Settings, Target, Url};
 pub(crate) use node::{BEHIND, Node};
+pub(crate) use reply::Reply;
 
 use cluster::Cluster;
 
@@ -43,7 +49,7 @@ impl Servers {
     }
 
     /// Sends a command that only reads.
-    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.send(command).await,
             Self::Cluster(cluster) => cluster.send(command).await.map(|(answer, _)| answer),
@@ -51,7 +57,7 @@ impl Servers {
     }
 
     /// Sends a command that writes, and waits for the replicas where that was asked for.
-    pub(crate) async fn write(&self, command: &Cmd) -> Result<Value, RedisError> {
+    pub(crate) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.write(command).await,
             Self::Cluster(cluster) => cluster.write(command).await,
@@ -75,7 +81,7 @@ impl Servers {
     }
 
     /// Sends a command, and tells the time of the server that answered.
-    pub(crate) async fn send_at(&self, command: Cmd) -> Result<(Value, Timestamp), RedisError> {
+    pub(crate) async fn send_at(&self, command: Cmd) -> Result<(Reply, Timestamp), RedisError> {
         match self {
             Self::One(node) => node.send_at(command).await,
             Self::Cluster(cluster) => {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use redis::{Cmd, Pipeline, RedisError, Value, aio::ConnectionLike};
+use redis::{Cmd, ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
 
-use super::{Settings, Target, lane::Lane};
+use super::{Reply, Settings, Target, lane::Lane};
 use crate::clock::ServerClock;
 
 /// A server, and the connections to it.
@@ -48,17 +48,21 @@ impl Node {
     }
 
     /// Sends a command that only reads.
-    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+    pub(crate) async fn send(&self, command: &Cmd) -> Result<Reply, RedisError> {
         one(&self.0.reads, command).await
     }
 
     /// Sends a command that writes; it counts once so many replicas have it as were asked for.
-    pub(crate) async fn write(&self, command: &Cmd) -> Result<Value, RedisError> {
+    pub(crate) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
         if self.0.replicas == 0 {
             return one(&self.0.writes, command).await;
         }
-        let answers = self.write_all(vec![command.clone()]).await?;
-        answers.into_iter().next().unwrap_or(Value::Nil).extract_error()
+        let (reply, waited) = two(&self.0.writes, &[command.clone(), self.wait()]).await?;
+        match waited.value()? {
+            Value::Int(have) if have >= i64::from(self.0.replicas) => reply.ok(),
+            // What was refused was not written, and is told as it is.
+            _ => Err(reply.ok().err().unwrap_or_else(behind)),
+        }
     }
 
     /// As [`write`](Self::write), several in a row. Answers may be errors.
@@ -66,17 +70,21 @@ impl Node {
         if self.0.replicas == 0 {
             return many(&self.0.writes, commands).await;
         }
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(self.0.replicas).arg(self.0.wait_millis);
-        commands.push(wait);
+        commands.push(self.wait());
         let mut answers = many(&self.0.writes, commands).await?;
         // What was refused was not written, and is told as it is.
         let is_error = |answer: &Value| matches!(answer, Value::ServerError(_));
         match answers.pop().unwrap_or(Value::Nil).extract_error()? {
             Value::Int(have) if have >= i64::from(self.0.replicas) => Ok(answers),
             _ if answers.iter().all(is_error) => Ok(answers),
-            _ => Err(redis::make_extension_error(BEHIND.to_owned(), None)),
+            _ => Err(behind()),
         }
+    }
+
+    fn wait(&self) -> Cmd {
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(self.0.replicas).arg(self.0.wait_millis);
+        wait
     }
 
     /// Sends commands that do not depend on each other in one round trip. Answers may be errors.
@@ -85,21 +93,19 @@ impl Node {
     }
 
     /// Sends a command after `ASKING`, to a node that a slot is moving to.
-    pub(crate) async fn asking(&self, command: &Cmd, writes: bool) -> Result<Value, RedisError> {
+    pub(crate) async fn asking(&self, command: &Cmd, writes: bool) -> Result<Reply, RedisError> {
         let lane = if writes { &self.0.writes } else { &self.0.reads };
-        let answers = many(lane, vec![redis::cmd("ASKING"), command.clone()]).await?;
-        answers.into_iter().next_back().unwrap_or(Value::Nil).extract_error()
+        two(lane, &[redis::cmd("ASKING"), command.clone()]).await?.1.ok()
     }
 
     /// Sends a command, and tells the server's time.
-    pub(crate) async fn send_at(&self, command: Cmd) -> Result<(Value, Timestamp), RedisError> {
+    pub(crate) async fn send_at(&self, command: Cmd) -> Result<(Reply, Timestamp), RedisError> {
         if let Some(now) = self.0.clock.now() {
             return Ok((self.send(&command).await?, now));
         }
-        let mut answers = self.send_all(vec![redis::cmd("TIME"), command]).await?.into_iter();
-        let time = answers.next().unwrap_or(Value::Nil).extract_error()?;
-        let answer = answers.next().unwrap_or(Value::Nil).extract_error()?;
-        Ok((answer, self.0.clock.set(&time)?))
+        let (time, reply) = two(&self.0.reads, &[redis::cmd("TIME"), command]).await?;
+        let now = self.0.clock.set(&time.value()?)?;
+        Ok((reply.ok()?, now))
     }
 
     /// The server's time, asked for if it is due.
@@ -112,32 +118,41 @@ impl Node {
 
     /// The server's time, asked for now.
     pub(crate) async fn ask_time(&self) -> Result<Timestamp, RedisError> {
-        self.0.clock.set(&self.send(&redis::cmd("TIME")).await?)
+        self.0.clock.set(&self.send(&redis::cmd("TIME")).await?.value()?)
     }
 }
 
-async fn one(lane: &Arc<Lane>, command: &Cmd) -> Result<Value, RedisError> {
-    let (mut connection, number) = lane.connection().await?;
-    let answer = connection.req_packed_command(command).await.and_then(Value::extract_error);
-    answer.inspect_err(|error| lane.heed(number, error))
+fn behind() -> RedisError {
+    redis::make_extension_error(BEHIND.to_owned(), None)
+}
+
+async fn one(lane: &Arc<Lane>, command: &Cmd) -> Result<Reply, RedisError> {
+    let (wire, number) = lane.connection().await?;
+    let reply = wire.send(std::slice::from_ref(command)).await.map_err(RedisError::from);
+    reply.and_then(Reply::ok).inspect_err(|error| lane.heed(number, error))
+}
+
+/// Two commands in a row, either of whose replies may be an error.
+async fn two(lane: &Arc<Lane>, commands: &[Cmd; 2]) -> Result<(Reply, Reply), RedisError> {
+    let mut replies = all(lane, commands).await?.into_iter();
+    let missing = || RedisError::from((ErrorKind::Parse, "an answer is missing"));
+    let mut next = || replies.next().ok_or_else(missing);
+    Ok((next()?, next()?))
 }
 
 async fn many(lane: &Arc<Lane>, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
-    let count = commands.len();
-    if count == 0 {
+    if commands.is_empty() {
         return Ok(Vec::new());
     }
-    let mut pipeline = Pipeline::with_capacity(count);
-    for command in commands {
-        pipeline.add_command(command);
+    all(lane, &commands).await?.iter().map(Reply::any).collect()
+}
+
+async fn all(lane: &Arc<Lane>, commands: &[Cmd]) -> Result<Vec<Reply>, RedisError> {
+    let (wire, number) = lane.connection().await?;
+    let replies = wire.send(commands).await.map_err(RedisError::from);
+    let replies = replies.and_then(Reply::parts).inspect_err(|error| lane.heed(number, error))?;
+    for error in replies.iter().filter_map(Reply::error) {
+        lane.heed(number, &error);
     }
-    let (mut connection, number) = lane.connection().await?;
-    let answers = connection.req_packed_commands(&pipeline, 0, count).await;
-    let answers = answers.inspect_err(|error| lane.heed(number, error))?;
-    for answer in &answers {
-        if let Value::ServerError(error) = answer {
-            lane.heed(number, &error.clone().into());
-        }
-    }
-    Ok(answers)
+    Ok(replies)
 }
