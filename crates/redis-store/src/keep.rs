@@ -196,20 +196,18 @@ impl Keep {
                     .filter(|former| former != user)
                     .map(|user| self.keys.user(&record.layer, &user));
             }
-            let answer = self.link.call(&APPLY, self.change(&key, change, raised)).await?;
+            let times = self.times(&key, change);
+            let command = self.change(&key, change, raised, times);
+            let answer = self.link.call(&APPLY, command).await?;
             match answer.how {
                 how::DONE => {
                     if let Some(former) = former {
                         self.release(&former, &[digits(id)]).await;
                     }
-                    return Ok(Applied::Applied(match answer.times {
-                        // It was the version that was read.
-                        Some((at, expires_at)) => Receipt {
-                            version: change.base_version.saturating_add(1),
-                            at,
-                            expires_at,
-                            evicted: 0,
-                        },
+                    let version = change.base_version.saturating_add(1);
+                    return Ok(Applied::Applied(match times.filter(|_| answer.is_short()) {
+                        // It was the version that was read, and the times were good.
+                        Some((at, expires_at)) => Receipt { version, at, expires_at, evicted: 0 },
                         None => receipt(&answer, 0)?,
                     }));
                 }
@@ -228,23 +226,40 @@ impl Keep {
         Err(restless())
     }
 
-    fn change(&self, key: &[u8], change: &Change, raised: i64) -> Cmd {
+    /// The time and the session's end after a change that only sets and removes fields, as this side reckons
+    /// them; the server writes them if its clock agrees.
+    fn times(&self, key: &[u8], change: &Change) -> Option<(Timestamp, Timestamp)> {
+        let now = self.link.reckoned(key).filter(|_| is_plain(change))?;
+        let left = millis(change.lifetime.idle);
+        let end = now.as_millis().saturating_add(left).min(absolute_end(change));
+        (now.as_millis() > 0).then_some((now, Timestamp::from_millis(end)))
+    }
+
+    fn change(
+        &self,
+        key: &[u8],
+        change: &Change,
+        raised: i64,
+        times: Option<(Timestamp, Timestamp)>,
+    ) -> Cmd {
         let mut command = APPLY.on(key);
-        command.arg(self.link.shift()).arg(millis(change.lifetime.idle));
-        let created = change.created_at.as_millis();
-        let absolute = millis(change.lifetime.absolute);
-        let end = created.saturating_add(absolute).min(LATEST);
-        let following = change.base_version.saturating_add(1);
-        if is_plain(change) {
+        command.arg(self.link.shift());
+        let base = change.base_version;
+        let following = base.saturating_add(1);
+        let mut state = String::new();
+        if let Some((now, end)) = times {
+            let (now, end) = (now.as_millis(), end.as_millis());
+            let created = change.created_at.as_millis();
             // How far the place in the user's set reaches, unless the lifetimes were changed since.
-            let reach = if change.base_user.is_some() { end } else { 0 };
-            command.arg(format!("[{},{created},{reach},", change.base_version));
-            command.arg(format!("[{following},{created},{reach},"));
+            let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
+            let second = (now - self.link.shift()) / 1_000;
+            command.arg(format!("[{base},{created},{reach},"));
+            command.arg(second).arg(second + 1).arg(now).arg(end);
+            state = format!("[{following},{created},{reach},{now},{end}]");
         } else {
-            command.arg("").arg("");
+            command.arg("").arg("").arg("").arg("").arg("");
         }
-        command.arg(end);
-        command.arg(7 + 2 * pairs_of(change));
+        let (idle, absolute) = (millis(change.lifetime.idle), millis(change.lifetime.absolute));
         let mode = match (change.clear, change.exact) {
             (true, _) => "clear",
             (false, true) => "bound",
@@ -252,8 +267,9 @@ impl Keep {
         };
         let restart = if change.restart { "restart" } else { "" };
         let user = if change.user.is_some() { "user" } else { "" };
-        let base = change.base_version;
-        command.arg(format!("{absolute} {raised} {base} {following} {mode} {restart} {user}"));
+        command
+            .arg(format!("{idle} {absolute} {raised} {base} {following} {mode} {restart} {user}"));
+        command.arg(10 + 2 * pairs_of(change)).arg("@state").arg(state);
         edits(&mut command, change);
         command
     }
@@ -364,6 +380,11 @@ fn is_plain(change: &Change) -> bool {
         && change.user.is_none()
         && change.edits.len() < 1_000
         && change.base_version < 1 << 50
+}
+
+/// When a session's absolute lifetime ends, in the server's milliseconds.
+fn absolute_end(change: &Change) -> i64 {
+    change.created_at.as_millis().saturating_add(millis(change.lifetime.absolute)).min(LATEST)
 }
 
 /// How many fields of the hash a change sets, apart from the state.

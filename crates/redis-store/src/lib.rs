@@ -69,7 +69,7 @@
 //!
 //! Other commands: `HGET`, `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all,
 //! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
-//! `PEXPIREAT`, `PTTL`, `RENAME` and the commands of sorted sets. That is what a user with few permissions needs.
+//! `PEXPIREAT`, `RENAME`, `TIME` and the commands of sorted sets. That is what a user with few permissions needs.
 //!
 //! Set `hash-max-listpack-value 1024` at the server: by default one value of more than 64 bytes makes a
 //! session's hash a large one, which takes three times the memory. Set it before the sessions are made.

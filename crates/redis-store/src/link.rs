@@ -11,7 +11,6 @@ use tower_keep_core::{StoreError, Timestamp};
 use crate::{
     clock::ServerClock,
     error::{failed, unexpected},
-    keep::how,
     script::Script,
     servers::{Reply, Servers, Shard},
 };
@@ -49,7 +48,8 @@ impl Link {
             }
             answer => answer,
         };
-        Answer::read(&answer.map_err(failed)?)
+        let value = answer.and_then(|reply| reply.value());
+        Answer::new(value.map_err(failed)?)
     }
 
     /// Whether one server has all keys, so that a script can touch several.
@@ -99,7 +99,12 @@ impl Link {
 
     /// The time at the server of a key, if it takes new hashes by [`put`](Self::put) and the time is known.
     pub(crate) fn put_at(&self, key: &[u8]) -> Option<Timestamp> {
-        self.puts.load(Relaxed).then(|| self.servers.clock(key)?.estimate())?
+        self.puts.load(Relaxed).then(|| self.reckoned(key))?
+    }
+
+    /// The time at the server of a key as this side reckons it, if it asked of late.
+    pub(crate) fn reckoned(&self, key: &[u8]) -> Option<Timestamp> {
+        self.servers.clock(key)?.estimate()
     }
 
     /// Takes the time that the server of a key told.
@@ -170,34 +175,30 @@ fn with_text(script: &Script, command: &Cmd) -> Cmd {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) how: i64,
-    /// The time of a write and of the session's end, where the answer is these alone.
-    pub(crate) times: Option<(Timestamp, Timestamp)>,
     pub(crate) rest: Vec<Value>,
 }
 
 impl Answer {
-    fn read(reply: &Reply) -> Result<Self, StoreError> {
-        // What is most often answered, in short: it is done, at this time.
-        if let Some(text) = reply.text() {
-            let (at, end) = text.split_once(',').ok_or_else(unexpected)?;
-            let time =
-                |text: &str| text.parse().map(Timestamp::from_millis).map_err(|_| unexpected());
-            let times = Some((time(at)?, time(end)?));
-            return Ok(Self { how: how::DONE, times, rest: Vec::new() });
-        }
-        Self::new(reply.value().map_err(failed)?)
-    }
-
     fn new(value: Value) -> Result<Self, StoreError> {
-        let Value::Array(mut rest) = value else { return Err(unexpected()) };
+        let mut rest = match value {
+            Value::Array(rest) => rest,
+            // What is most often answered, in short.
+            Value::Int(how) => return Ok(Self { how, rest: Vec::new() }),
+            _ => return Err(unexpected()),
+        };
         match rest.first() {
             Some(Value::Int(how)) => {
                 let how = *how;
                 rest.remove(0);
-                Ok(Self { how, times: None, rest })
+                Ok(Self { how, rest })
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// Whether it was only said how it ended.
+    pub(crate) fn is_short(&self) -> bool {
+        self.rest.is_empty()
     }
 
     pub(crate) fn number(&self, place: usize) -> Result<i64, StoreError> {

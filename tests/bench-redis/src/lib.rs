@@ -21,13 +21,15 @@ mod tower_sessions;
 use measure::Figures;
 use tower_keep_test_servers::{Durability, Redis};
 
-/// Runs the benchmark and prints its table.
+/// Runs the benchmark and prints its table; of the scenarios those that are named as arguments, or all.
 ///
 /// # Panics
 ///
 /// If the server cannot be started or a measurement goes wrong.
 pub fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
+    let named: Vec<String> = std::env::args().filter(|name| name.starts_with('s')).collect();
+    let is_left_out = |name: &str| !named.is_empty() && named.iter().all(|named| named != name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = Redis::start(Durability::Lazy);
     runtime.block_on(async {
@@ -41,6 +43,9 @@ pub fn main() {
         let mut best = [[Figures::default(); 5]; 3];
         for _ in 0..rounds {
             for (place, (name, _)) in measure::SCENARIOS.iter().enumerate() {
+                if is_left_out(name) {
+                    continue;
+                }
                 for (contender, best) in contenders.iter().zip(&mut best) {
                     best[place].better(measure::rate(contender, name, quick, &server).await);
                 }
@@ -52,6 +57,9 @@ pub fn main() {
         );
         println!("{:24}{}", "", names.map(|name| format!("{name:>24}")).concat());
         for (place, (name, what)) in measure::SCENARIOS.iter().enumerate() {
+            if is_left_out(name) {
+                continue;
+            }
             let [keep, peer, raw] = [best[0][place], best[1][place], best[2][place]];
             print!("{name} {what:21}");
             for Figures { rate, client, server } in [keep, peer, raw] {

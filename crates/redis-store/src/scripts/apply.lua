@@ -1,7 +1,7 @@
--- As above; of ARGV[7]: absolute, raised bound, base version, next version, 'merge' | 'bound' | 'clear',
+-- As above; of ARGV[7]: idle, absolute, raised bound, base version, next version, 'merge' | 'bound' | 'clear',
 -- 'restart' | '', 'user' | ''
-local absolute, raised, base, following, mode, restart, user =
-  string.match(ARGV[7], '^(%d+) (%-?%d+) (%d+) (%d+) (%a+) (%a*) (%a*)$')
+local idle, absolute, raised, base, following, mode, restart, user =
+  string.match(ARGV[7], '^(%d+) (%d+) (%-?%d+) (%d+) (%d+) (%a+) (%a*) (%a*)$')
 local version, created, bound = live()
 if not version then return absent() end
 if version ~= base then
@@ -15,13 +15,13 @@ if user == 'user' or (bound > 0 and reach > bound) then
   bound = reach
 end
 if mode == 'clear' then clear() end
-local expires = expiry(created, ARGV[2], absolute)
-local last = tonumber(ARGV[6])
+local expires = expiry(created, idle, absolute)
+local last = tonumber(ARGV[8])
 if last <= 4000 then
-  redis.call('HSET', key, '@state', state(following, created, expires, bound), unpack(ARGV, 8, last))
+  redis.call('HSET', key, '@state', state(following, created, expires, bound), unpack(ARGV, 11, last))
 else
   redis.call('HSET', key, '@state', state(following, created, expires, bound))
-  if last > 7 then put('HSET', 8, last) end
+  put('HSET', 11, last)
 end
 if #ARGV > last then put('HDEL', last + 1, #ARGV) end
 expire(expires)

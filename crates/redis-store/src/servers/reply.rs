@@ -26,7 +26,10 @@ impl Reply {
 
     /// The only answer, which may be an error.
     pub(super) fn any(&self) -> Result<Value, RedisError> {
-        redis::parse_redis_value(&self.0)
+        match number(&self.0, b':') {
+            Some((number, end)) if end == self.0.len() => Ok(Value::Int(number)),
+            _ => redis::parse_redis_value(&self.0),
+        }
     }
 
     /// The answer to each command.
@@ -46,12 +49,6 @@ impl Reply {
     /// The only answer, unless it is an error.
     pub(super) fn ok(self) -> Result<Self, RedisError> {
         self.error().map_or(Ok(self), Err)
-    }
-
-    /// The text, if the answer is one.
-    pub(crate) fn text(&self) -> Option<&str> {
-        let (text, rest) = Texts(str::from_utf8(&self.0).ok()?).bulk()?;
-        rest.is_empty().then_some(text)
     }
 
     /// The texts, if the answer is a list of these alone.
@@ -231,7 +228,6 @@ mod tests {
     fn texts_are_those_of_the_list() {
         let texts: Vec<_> = reply(ANSWERS[8]).texts().unwrap().map(str::to_owned).collect();
         assert_eq!(texts, ["a", "b"]);
-        assert_eq!(reply(ANSWERS[5]).text(), Some("a\r\nb"));
         // Lengths that lie, and what is no text.
         for wrong in ["*1\r\n$9\r\na\r\n", "*1\r\n$0\r\na\r\n", "*1\r\n:1\r\n", "*1\r\n$-1\r\n"] {
             let wrong = reply(wrong);
