@@ -6,7 +6,7 @@ use std::{
     io,
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
 use redis::Cmd;
 use tokio::{
-    io::{AsyncReadExt, AsyncWrite},
+    io::{AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf},
     sync::oneshot,
     time::{Instant, Sleep},
 };
@@ -29,6 +29,9 @@ const READ_BYTES: usize = 32 * 1_024;
 
 /// A buffer of more bytes than this is not kept for the next commands.
 const KEPT_BYTES: usize = 1_024 * 1_024;
+
+/// So many commands leave at once, so that the server works on them while the next are made.
+const ENOUGH: usize = 16;
 
 /// So many times within the timeout it is looked whether an answer is overdue.
 const LOOKS: u32 = 8;
@@ -46,14 +49,19 @@ struct Caller(Arc<Shared>);
 
 struct Shared {
     line: Mutex<Line>,
+    /// Until the end: a connection is closed when nobody has a half of it.
+    writer: Mutex<Option<Writer>>,
+    /// The task that reads, and writes what is left.
     driver: AtomicWaker,
 }
 
-/// What has not been sent.
 #[derive(Default)]
 struct Line {
+    /// What has not been taken to be written, and who sent it.
     commands: Vec<u8>,
     callers: Vec<Asked>,
+    /// Who waits for answers to what was taken, and since when.
+    waiting: VecDeque<(Asked, Instant)>,
     /// No caller is left.
     is_left: bool,
     /// Why nothing more is sent.
@@ -69,8 +77,13 @@ struct Asked {
 impl Wire {
     /// Begins to carry commands over a stream. Answers are waited for so long.
     pub(super) fn over(stream: Box<dyn Stream>, timeout: Duration) -> Self {
-        let shared = Arc::new(Shared { line: Mutex::default(), driver: AtomicWaker::new() });
-        let mut driver = Driver::new(stream, Arc::clone(&shared), timeout);
+        let (reader, writer) = tokio::io::split(stream);
+        let shared = Arc::new(Shared {
+            line: Mutex::default(),
+            writer: Mutex::new(Some(Writer::new(writer))),
+            driver: AtomicWaker::new(),
+        });
+        let mut driver = Driver::new(reader, Arc::clone(&shared), timeout);
         tokio::spawn(async move {
             let end = poll_fn(|context| driver.poll(context)).await;
             driver.shared.end(end);
@@ -82,21 +95,22 @@ impl Wire {
     pub(super) async fn send(&self, commands: &[Cmd]) -> io::Result<Reply> {
         let shared = &self.0.0;
         let (caller, answer) = oneshot::channel();
-        let is_first = {
+        let sent = {
             let mut line = shared.line();
             if let Some(end) = line.end {
                 return Err(end.into());
             }
-            let is_first = line.callers.is_empty();
             for command in commands {
                 command.write_packed_command(&mut line.commands);
             }
             line.callers.push(Asked { answers: commands.len(), caller });
-            is_first
+            line.callers.len()
         };
-        // The others leave together with the first.
-        if is_first {
-            shared.driver.wake();
+        match sent {
+            // The others leave together with the first.
+            1 => shared.driver.wake(),
+            ENOUGH => shared.write_now(),
+            _ => {}
         }
         answer
             .await
@@ -116,83 +130,68 @@ impl Shared {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, kind: io::ErrorKind) {
-        let mut line = self.line();
-        line.end = Some(kind);
-        // Who waits sees its sender go.
-        line.callers.clear();
-    }
-}
-
-/// Writes what callers send, and gives them what arrives.
-struct Driver {
-    stream: Box<dyn Stream>,
-    shared: Arc<Shared>,
-    /// What is being written, and how much of it was.
-    writing: Vec<u8>,
-    written: usize,
-    is_flushed: bool,
-    /// Who waits for answers to what was taken to be written, and since when.
-    waiting: VecDeque<(Asked, Instant)>,
-    reading: BytesMut,
-    frame: Frame,
-    timeout: Duration,
-    next_look: Pin<Box<Sleep>>,
-    is_looking: bool,
-}
-
-impl Driver {
-    fn new(stream: Box<dyn Stream>, shared: Arc<Shared>, timeout: Duration) -> Self {
-        Self {
-            stream,
-            shared,
-            writing: Vec::new(),
-            written: 0,
-            is_flushed: true,
-            waiting: VecDeque::new(),
-            reading: BytesMut::new(),
-            frame: Frame::default(),
-            timeout,
-            next_look: Box::pin(tokio::time::sleep(timeout)),
-            is_looking: false,
-        }
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ready at the end of the connection, with the reason.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::ErrorKind> {
-        self.shared.driver.register(context.waker());
-        for work in [Self::poll_write, Self::poll_read] {
-            match work(self, context) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) if self.is_done() => {
-                    return Poll::Ready(io::ErrorKind::ConnectionAborted);
-                }
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(error.kind()),
+    /// Writes what can be written without waiting; the rest is the driver's.
+    fn write_now(&self) {
+        if let Ok(mut writer) = self.writer.try_lock()
+            && let Some(writer) = &mut *writer
+        {
+            let mut nobody = Context::from_waker(Waker::noop());
+            if matches!(writer.poll_write(&self.line, &mut nobody), Poll::Ready(Ok(()))) {
+                return;
             }
         }
-        self.poll_overdue(context)
+        self.driver.wake();
     }
 
     /// Whether all callers are gone and what they sent was answered.
     fn is_done(&self) -> bool {
-        self.waiting.is_empty() && {
-            let line = self.shared.line();
-            line.is_left && line.callers.is_empty()
-        }
+        let line = self.line();
+        line.is_left && line.callers.is_empty() && line.waiting.is_empty()
+    }
+
+    fn end(&self, kind: io::ErrorKind) {
+        *self.writer() = None;
+        let mut line = self.line();
+        line.end.get_or_insert(kind);
+        // Who waits sees its sender go.
+        line.callers.clear();
+        line.waiting.clear();
+    }
+}
+
+/// Writes what callers send.
+struct Writer {
+    stream: WriteHalf<Box<dyn Stream>>,
+    /// What is being written, and how much of it was.
+    bytes: Vec<u8>,
+    written: usize,
+    is_flushed: bool,
+}
+
+impl Writer {
+    fn new(stream: WriteHalf<Box<dyn Stream>>) -> Self {
+        Self { stream, bytes: Vec::new(), written: 0, is_flushed: true }
     }
 
     /// Ready when all that was sent has left.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(
+        &mut self,
+        line: &Mutex<Line>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
-            while self.written < self.writing.len() {
-                let rest = &self.writing[self.written..];
+            while self.written < self.bytes.len() {
+                let rest = &self.bytes[self.written..];
                 match ready!(Pin::new(&mut self.stream).poll_write(context, rest))? {
                     0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     written => self.written += written,
                 }
             }
-            if !self.take_commands() {
+            if !self.take(&mut line.lock().unwrap_or_else(PoisonError::into_inner)) {
                 break;
             }
         }
@@ -204,48 +203,91 @@ impl Driver {
     }
 
     /// Takes what was sent meanwhile.
-    fn take_commands(&mut self) -> bool {
-        self.writing.clear();
+    fn take(&mut self, line: &mut Line) -> bool {
+        self.bytes.clear();
         self.written = 0;
-        if self.writing.capacity() > KEPT_BYTES {
-            self.writing = Vec::new();
-        }
-        let mut line = self.shared.line();
         if line.callers.is_empty() {
             return false;
         }
-        std::mem::swap(&mut self.writing, &mut line.commands);
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+        std::mem::swap(&mut self.bytes, &mut line.commands);
         let now = Instant::now();
-        self.waiting.extend(line.callers.drain(..).map(|asked| (asked, now)));
+        line.waiting.extend(line.callers.drain(..).map(|asked| (asked, now)));
         self.is_flushed = false;
         true
+    }
+}
+
+/// Gives callers what arrives, and writes what they left. The connection ends with it.
+struct Driver {
+    stream: ReadHalf<Box<dyn Stream>>,
+    shared: Arc<Shared>,
+    bytes: BytesMut,
+    frame: Frame,
+    timeout: Duration,
+    next_look: Pin<Box<Sleep>>,
+    is_looking: bool,
+}
+
+impl Driver {
+    fn new(stream: ReadHalf<Box<dyn Stream>>, shared: Arc<Shared>, timeout: Duration) -> Self {
+        Self {
+            stream,
+            shared,
+            bytes: BytesMut::new(),
+            frame: Frame::default(),
+            timeout,
+            next_look: Box::pin(tokio::time::sleep(timeout)),
+            is_looking: false,
+        }
+    }
+
+    /// Ready at the end of the connection, with the reason.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::ErrorKind> {
+        self.shared.driver.register(context.waker());
+        for work in [Self::poll_write, Self::poll_read] {
+            if let Poll::Ready(Err(error)) = work(self, context) {
+                return Poll::Ready(error.kind());
+            }
+        }
+        if self.shared.is_done() {
+            return Poll::Ready(io::ErrorKind::ConnectionAborted);
+        }
+        self.poll_overdue(context)
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self.shared.writer() {
+            Some(writer) => writer.poll_write(&self.shared.line, context),
+            None => Poll::Pending,
+        }
     }
 
     /// Pending as long as answers may come.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            self.reading.reserve(READ_BYTES);
-            let read = pin!(self.stream.read_buf(&mut self.reading)).poll(context);
+            self.bytes.reserve(READ_BYTES);
+            let read = pin!(self.stream.read_buf(&mut self.bytes)).poll(context);
             if ready!(read)? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
             self.give_out()?;
-            if self.is_done() {
-                return Poll::Ready(Ok(()));
-            }
         }
     }
 
     /// Gives whole answers to those who wait for them.
     fn give_out(&mut self) -> io::Result<()> {
-        while !self.reading.is_empty() {
-            let Some((asked, _)) = self.waiting.front() else {
-                return Err(io::ErrorKind::InvalidData.into());
-            };
-            let Some(end) = self.frame.end(&self.reading, asked.answers)? else { break };
+        while !self.bytes.is_empty() {
+            let asked = self.shared.line().waiting.front().map(|(asked, _)| asked.answers);
+            // Nobody asked.
+            let answers = asked.ok_or(io::ErrorKind::InvalidData)?;
+            let Some(end) = self.frame.end(&self.bytes, answers)? else { break };
             self.frame = Frame::default();
-            let reply = Reply::from(self.reading.split_to(end).freeze());
-            if let Some((asked, _)) = self.waiting.pop_front() {
+            let reply = Reply::from(self.bytes.split_to(end).freeze());
+            let asked = self.shared.line().waiting.pop_front();
+            if let Some((asked, _)) = asked {
                 // Its caller may be gone.
                 let _ = asked.caller.send(reply);
             }
@@ -255,7 +297,9 @@ impl Driver {
 
     /// Ready when an answer is overdue.
     fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<io::ErrorKind> {
-        while let Some((_, since)) = self.waiting.front() {
+        loop {
+            let since = self.shared.line().waiting.front().map(|(_, since)| *since);
+            let Some(since) = since else { return Poll::Pending };
             if !self.is_looking {
                 self.next_look.as_mut().reset(Instant::now() + self.timeout / LOOKS);
                 self.is_looking = true;
@@ -266,7 +310,13 @@ impl Driver {
                 return Poll::Ready(io::ErrorKind::TimedOut);
             }
         }
-        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // Its runtime may have ended, and callers be of another.
+        self.shared.end(io::ErrorKind::ConnectionAborted);
     }
 }
 

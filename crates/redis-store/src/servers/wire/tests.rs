@@ -144,3 +144,13 @@ async fn what_was_sent_is_carried_out_though_nobody_waits() {
     server.write_all(b"+x\r\n").await.unwrap();
     assert_eq!(server.read(&mut [0]).await.unwrap(), 0, "the connection ends with its last answer");
 }
+
+#[test]
+fn end_of_the_runtime_is_an_error_in_another() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (wire, _server) = first.block_on(async { connected() });
+    drop(first);
+    let answer = runtime().block_on(wire.send(&ping("name")));
+    assert_eq!(kind(answer), io::ErrorKind::ConnectionAborted);
+}
