@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use redis::{Cmd, Value};
 use tower_keep_core::{
     Applied, Change, Created, Lifetime, Loaded, NewRecord, Receipt, Record, SessionId, StoreError,
@@ -72,7 +73,7 @@ impl Keep {
                 Stored::Live(record) => {
                     return Ok((!record.is_expired(at)).then_some((record, at)));
                 }
-                Stored::Arriving(from) if self.settle(id, &from).await? => {}
+                Stored::Arriving(from) if rarely(self.settle(id, &from)).await? => {}
                 Stored::Arriving(_) | Stored::Nothing => return Ok(None),
             }
         }
@@ -108,7 +109,7 @@ impl Keep {
                     created_at: None,
                     lifetime: new.lifetime,
                 };
-                match self.reserve(&place, new.user_limit, &mut evicted).await? {
+                match rarely(self.reserve(&place, new.user_limit, &mut evicted)).await? {
                     Reserved::Place(place) => held_until = place.held_until,
                     Reserved::Taken => return Ok(Created::Taken),
                     Reserved::OverLimit => return Ok(Created::OverLimit),
@@ -128,13 +129,14 @@ impl Keep {
                 }
                 how::EVICTED => {
                     if let Some(user) = &new.user {
-                        self.release(&self.keys.user(&new.layer, user), &[digits(id)]).await;
+                        let place = self.keys.user(&new.layer, user);
+                        rarely(self.release(&place, &[digits(id)])).await;
                     }
                     return Ok(Created::Created(receipt(&answer, evicted)?));
                 }
                 how::OTHER => return Ok(Created::Taken),
                 how::LATE => {}
-                _ if self.clear_way(id, &answer).await? => {}
+                _ if rarely(self.clear_way(id, &answer)).await? => {}
                 _ => return Ok(Created::Taken),
             }
         }
@@ -178,7 +180,8 @@ impl Keep {
         let mut former = None;
         for _ in 0..ATTEMPTS {
             if let Some(user) = &change.user {
-                let Some((record, at)) = self.live(id).await? else { return Ok(Applied::Gone) };
+                let live = rarely(self.live(id)).await?;
+                let Some((record, at)) = live else { return Ok(Applied::Gone) };
                 if !change.fits(record.version) {
                     return Ok(Applied::Conflict(Loaded { record: Arc::new(record), at }));
                 }
@@ -190,7 +193,7 @@ impl Keep {
                     created_at: (!change.restart).then_some(record.created_at),
                     lifetime: change.lifetime,
                 };
-                raised = self.place(&place).await?;
+                raised = rarely(self.place(&place)).await?;
                 former = record
                     .user
                     .filter(|former| former != user)
@@ -202,7 +205,7 @@ impl Keep {
             match answer.how {
                 how::DONE => {
                     if let Some(former) = former {
-                        self.release(&former, &[digits(id)]).await;
+                        rarely(self.release(&former, &[digits(id)])).await;
                     }
                     let version = change.base_version.saturating_add(1);
                     return Ok(Applied::Applied(match times.filter(|_| answer.is_short()) {
@@ -214,11 +217,13 @@ impl Keep {
                 how::OTHER => return Ok(Applied::Conflict(other(id, &answer)?)),
                 how::GONE => return Ok(Applied::Gone),
                 how::TOO_FAR if change.user.is_some() => {}
-                how::TOO_FAR => match self.raise(id, change.lifetime, change.restart).await? {
-                    Some(reach) => raised = reach,
-                    None => return Ok(Applied::Gone),
-                },
-                how::ARRIVING if self.settle(id, &origin(&answer)?).await? => {}
+                how::TOO_FAR => {
+                    match rarely(self.raise(id, change.lifetime, change.restart)).await? {
+                        Some(reach) => raised = reach,
+                        None => return Ok(Applied::Gone),
+                    }
+                }
+                how::ARRIVING if rarely(self.settle(id, &origin(&answer)?)).await? => {}
                 how::ARRIVING => return Ok(Applied::Gone),
                 _ => return Err(unexpected()),
             }
@@ -286,11 +291,11 @@ impl Keep {
             match answer.how {
                 how::DONE => return Ok(Touched::Touched(receipt(&answer, 0)?)),
                 how::GONE => return Ok(Touched::Gone),
-                how::TOO_FAR => match self.raise(id, touch.lifetime, false).await? {
+                how::TOO_FAR => match rarely(self.raise(id, touch.lifetime, false)).await? {
                     Some(reach) => raised = reach,
                     None => return Ok(Touched::Gone),
                 },
-                how::ARRIVING if self.settle(id, &origin(&answer)?).await? => {}
+                how::ARRIVING if rarely(self.settle(id, &origin(&answer)?)).await? => {}
                 how::ARRIVING => return Ok(Touched::Gone),
                 _ => return Err(unexpected()),
             }
@@ -310,12 +315,12 @@ impl Keep {
                         && let Some(layer) = hash::bound_layer(id, answer.text(0)?)
                     {
                         let user = self.keys.user(&layer.into(), &answer.text(1)?.into());
-                        self.release(&user, &[digits(id)]).await;
+                        rarely(self.release(&user, &[digits(id)])).await;
                     }
                     return Ok(true);
                 }
                 how::GONE => return Ok(false),
-                how::ARRIVING if self.settle(id, &origin(&answer)?).await? => {}
+                how::ARRIVING if rarely(self.settle(id, &origin(&answer)?)).await? => {}
                 how::ARRIVING => return Ok(false),
                 _ => return Err(unexpected()),
             }
@@ -371,6 +376,12 @@ impl Keep {
             _ => Err(unexpected()),
         }
     }
+}
+
+/// Work that is seldom needed, apart, so that the operation around it stays small: it is moved and allocated
+/// with each request.
+fn rarely<'a, T>(work: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
+    Box::pin(work)
 }
 
 /// Whether a change only sets and removes fields, and so few that the server's scripts take them at once.
@@ -460,4 +471,36 @@ pub(crate) fn arguments<N: AsRef<str>>(command: &mut Cmd, pairs: &[(N, String)])
 
 pub(crate) fn restless() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, "others changed the session again and again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ServerClock,
+        servers::{Servers, Settings, Url},
+    };
+
+    /// Above a thousand bytes, allocating them costs several times as much.
+    #[tokio::test]
+    async fn operations_stay_small() {
+        let settings = Settings::within(Duration::from_secs(1));
+        let url = Url::read("redis://127.0.0.1:1", &settings).unwrap();
+        let servers = Servers::connect(url, settings).await.unwrap();
+        let link = Link::new(servers, ServerClock::new(None));
+        let keep = Keep { link, keys: Arc::new(Keys::new("")) };
+        let id = SessionId::from_bytes([0; 32]);
+        let new = NewRecord::new("shop".into(), Lifetime::default());
+        let record = Record::new("shop".into(), Timestamp::from_millis(0));
+        let change = Change::new(&record, Lifetime::default());
+        let touch = Touch { created_at: record.created_at, lifetime: Lifetime::default() };
+        for (operation, bytes) in [
+            ("load", size_of_val(&keep.load(&id))),
+            ("create", size_of_val(&keep.create(&id, &new))),
+            ("apply", size_of_val(&keep.apply(&id, &change))),
+            ("touch", size_of_val(&keep.touch(&id, touch))),
+        ] {
+            assert!(bytes <= 1_000, "{operation}: {bytes} bytes");
+        }
+    }
 }

@@ -134,6 +134,18 @@ impl Target {
 }
 
 impl Settings {
+    /// Those of a test, which sets a timeout alone.
+    #[cfg(test)]
+    pub(crate) fn within(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            replicas: 0,
+            clock: ServerClock::new(None),
+            #[cfg(feature = "tls")]
+            root: None,
+        }
+    }
+
     #[cfg(feature = "tls")]
     fn certificates(&self) -> Option<redis::TlsCertificates> {
         let root_cert = Some(self.root.clone()?);
@@ -177,13 +189,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings {
-            timeout: Duration::from_secs(1),
-            replicas: 0,
-            clock: ServerClock::new(None),
-            #[cfg(feature = "tls")]
-            root: None,
-        }
+        Settings::within(Duration::from_secs(1))
     }
 
     #[test]

@@ -59,8 +59,12 @@ impl Lane {
             let attempt = state.attempt.get_or_insert_with(|| self.begin()).clone();
             (attempt, state.failing.clone())
         };
-        let Some(failing) = failing else { return attempt.await };
-        tokio::time::timeout(PATIENCE, attempt).await.unwrap_or(Err(failing))
+        // Apart, since it is seldom waited for.
+        Box::pin(async move {
+            let Some(failing) = failing else { return attempt.await };
+            tokio::time::timeout(PATIENCE, attempt).await.unwrap_or(Err(failing))
+        })
+        .await
     }
 
     /// Begins to connect, in a task of its own: it goes on though its first caller may be gone.

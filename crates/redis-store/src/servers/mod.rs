@@ -23,6 +23,8 @@ pub(crate) use reply::Reply;
 use cluster::Cluster;
 
 /// The servers of a store.
+///
+/// Futures of a cluster are boxed here, so that those of one server stay small.
 #[derive(Clone)]
 pub(crate) enum Servers {
     /// One server, or the primary that sentinels name.
@@ -52,7 +54,9 @@ impl Servers {
     pub(crate) async fn send(&self, command: &Cmd) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.send(command).await,
-            Self::Cluster(cluster) => cluster.send(command).await.map(|(answer, _)| answer),
+            Self::Cluster(cluster) => {
+                Box::pin(cluster.send(command)).await.map(|(answer, _)| answer)
+            }
         }
     }
 
@@ -60,7 +64,7 @@ impl Servers {
     pub(crate) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.write(command).await,
-            Self::Cluster(cluster) => cluster.write(command).await,
+            Self::Cluster(cluster) => Box::pin(cluster.write(command)).await,
         }
     }
 
@@ -85,8 +89,8 @@ impl Servers {
         match self {
             Self::One(node) => node.send_at(command).await,
             Self::Cluster(cluster) => {
-                let (answer, node) = cluster.send(&command).await?;
-                Ok((answer, node.time().await?))
+                let (answer, node) = Box::pin(cluster.send(&command)).await?;
+                Ok((answer, Box::pin(node.time()).await?))
             }
         }
     }

@@ -57,7 +57,8 @@ impl Node {
         if self.0.replicas == 0 {
             return one(&self.0.writes, command).await;
         }
-        let (reply, waited) = two(&self.0.writes, &[command.clone(), self.wait()]).await?;
+        let both = [command.clone(), self.wait()];
+        let (reply, waited) = Box::pin(two(&self.0.writes, &both)).await?;
         match waited.value()? {
             Value::Int(have) if have >= i64::from(self.0.replicas) => reply.ok(),
             // What was refused was not written, and is told as it is.
@@ -103,7 +104,8 @@ impl Node {
         if let Some(now) = self.0.clock.now() {
             return Ok((self.send(&command).await?, now));
         }
-        let (time, reply) = two(&self.0.reads, &[redis::cmd("TIME"), command]).await?;
+        let both = [redis::cmd("TIME"), command];
+        let (time, reply) = Box::pin(two(&self.0.reads, &both)).await?;
         let now = self.0.clock.set(&time.value()?)?;
         Ok((reply.ok()?, now))
     }
