@@ -259,10 +259,10 @@ impl Keep {
             let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
             let second = (now - self.link.shift()) / 1_000;
             command.arg(format!("[{base},{created},{reach},"));
-            command.arg(second).arg(second + 1).arg(now).arg(end);
+            command.arg(format!("{second} {}", second + 1)).arg(end);
             state = format!("[{following},{created},{reach},{now},{end}]");
         } else {
-            command.arg("").arg("").arg("").arg("").arg("");
+            command.arg("").arg("").arg("");
         }
         let (idle, absolute) = (millis(change.lifetime.idle), millis(change.lifetime.absolute));
         let mode = match (change.clear, change.exact) {
@@ -274,7 +274,7 @@ impl Keep {
         let user = if change.user.is_some() { "user" } else { "" };
         command
             .arg(format!("{idle} {absolute} {raised} {base} {following} {mode} {restart} {user}"));
-        command.arg(10 + 2 * pairs_of(change)).arg("@state").arg(state);
+        command.arg(8 + 2 * pairs_of(change)).arg("@state").arg(state);
         edits(&mut command, change);
         command
     }
