@@ -150,8 +150,10 @@
 //! lost: an increment must not count twice.
 
 mod analytics;
+mod apply;
 mod builder;
 mod clock;
+mod create;
 mod error;
 mod find;
 mod hash;
@@ -163,6 +165,7 @@ mod purge;
 mod rotate;
 mod script;
 mod servers;
+mod settle;
 mod store;
 mod users;
 

@@ -13,11 +13,10 @@ use redis::Cmd;
 use tower_keep_core::{Change, Loaded, Record, Rotated, SessionId, StoreError};
 
 use crate::{
+    apply::{edits, pairs_of},
     error::unexpected,
     hash::{bound_to, pairs},
-    keep::{
-        ATTEMPTS, Keep, arguments, edits, how, lifetime, origin, other, pairs_of, receipt, restless,
-    },
+    keep::{ATTEMPTS, Keep, arguments, how, lifetime, origin, other, receipt, restless},
     key::digits,
     link::Answer,
     script::{ARRIVE, CANCEL, DEPART, MOVE, RESERVE},
