@@ -193,6 +193,6 @@ impl Sessions {
     }
 
     fn handle(&self, live: Live) -> Session {
-        Session::of(Arc::new(Exchange::detached(Arc::clone(&self.manager), live)))
+        Session::of(Exchange::detached(Arc::clone(&self.manager), live))
     }
 }

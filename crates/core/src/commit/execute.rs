@@ -3,7 +3,6 @@
 use std::{
     ops::Deref,
     pin::pin,
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     Client, Error, ErrorKind,
     layer::Manager,
-    session::{Draft, Exchange, Head, Live, Phase, State, StateGuard, Turn, Turns},
+    session::{Draft, Exchange, Head, Live, Phase, SharedExchange, State, StateGuard, Turn, Turns},
     transport::Message,
 };
 
@@ -45,10 +44,10 @@ enum Decision {
 /// of its response must say.
 ///
 /// A store that answers at once has done it when this returns.
-pub(crate) fn commit_response(exchange: &mut Arc<Exchange>, head: &mut Head) -> Begun {
+pub(crate) fn commit_response(exchange: &mut SharedExchange, head: &mut Head) -> Begun {
     // The response holds the exchange; whoever else does may go on with the session. Nobody who does
     // not by now will.
-    let alone = Arc::get_mut(exchange);
+    let alone = SharedExchange::get_mut(exchange);
     let observed = alone.is_none();
     match alone.and_then(|exchange| commit_alone(exchange, head)) {
         Some(outcome) => Begun::Ended(outcome),
@@ -57,7 +56,7 @@ pub(crate) fn commit_response(exchange: &mut Arc<Exchange>, head: &mut Head) -> 
 }
 
 /// Commits what a request has written so far, when a handler asks for it.
-pub(crate) fn commit_now(exchange: &Arc<Exchange>) -> Begun {
+pub(crate) fn commit_now(exchange: &SharedExchange) -> Begun {
     commit(exchange, Moment::Save, true, &mut Head::default())
 }
 
@@ -81,7 +80,7 @@ fn commit_alone(exchange: &mut Exchange, head: &mut Head) -> Option<Result<(), E
     Some(outcome)
 }
 
-fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool, head: &mut Head) -> Begun {
+fn commit(exchange: &SharedExchange, moment: Moment, observed: bool, head: &mut Head) -> Begun {
     let manager = exchange.manager();
     let mut state = exchange.state();
     let task = match decide(manager, &mut state, moment, observed) {
@@ -94,7 +93,7 @@ fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool, head: &mut H
         }
         Ok(Decision::Work(task)) => task,
         Ok(Decision::Busy) => {
-            let exchange = Arc::clone(exchange);
+            let exchange = SharedExchange::clone(exchange);
             return Begun::Running(Commit::new(await_turn(exchange, moment, observed)));
         }
     };
@@ -105,13 +104,13 @@ fn commit(exchange: &Arc<Exchange>, moment: Moment, observed: bool, head: &mut H
         let settled = settle(exchange, turn, moment, taken, outcome);
         return Begun::Ended(settled.map(|told| *head = told));
     }
-    let exchange = Arc::clone(exchange);
-    let turn = turn.held_by(Arc::clone(&exchange));
+    let exchange = SharedExchange::clone(exchange);
+    let turn = turn.held_by(SharedExchange::clone(&exchange));
     Begun::Running(Commit::new(finish(exchange, turn, moment, taken)))
 }
 
 async fn await_turn(
-    exchange: Arc<Exchange>,
+    exchange: SharedExchange,
     moment: Moment,
     observed: bool,
 ) -> Result<Head, Error> {
@@ -131,8 +130,8 @@ async fn await_turn(
                 Decision::Busy => continue,
             }
         };
-        let turn = turn.held_by(Arc::clone(&exchange));
-        return finish(Arc::clone(&exchange), turn, moment, taken).await;
+        let turn = turn.held_by(SharedExchange::clone(&exchange));
+        return finish(SharedExchange::clone(&exchange), turn, moment, taken).await;
     }
 }
 
@@ -165,8 +164,8 @@ fn begin<'a>(
 }
 
 async fn finish(
-    exchange: Arc<Exchange>,
-    turn: Turn<Arc<Exchange>>,
+    exchange: SharedExchange,
+    turn: Turn<SharedExchange>,
     moment: Moment,
     mut taken: Taken,
 ) -> Result<Head, Error> {

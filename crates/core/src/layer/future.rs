@@ -3,7 +3,6 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -14,7 +13,7 @@ use crate::{
     Error,
     commit::{Begun, Commit, commit_response},
     response,
-    session::{Exchange, Head},
+    session::{Exchange, Head, SharedExchange},
 };
 
 pin_project! {
@@ -24,16 +23,15 @@ pin_project! {
     pub struct ResponseFuture<F, Body> {
         #[pin]
         handler: F,
-        exchange: Arc<Exchange>,
-        is_grpc: bool,
+        exchange: SharedExchange,
         // In a box, since a future is moved with all that it may have to wait for.
         committing: Option<Box<(Commit, Option<Response<Body>>)>>,
     }
 }
 
 impl<F, Body> ResponseFuture<F, Body> {
-    pub(crate) fn new(handler: F, exchange: Arc<Exchange>, is_grpc: bool) -> Self {
-        Self { handler, exchange, is_grpc, committing: None }
+    pub(crate) fn new(handler: F, exchange: SharedExchange) -> Self {
+        Self { handler, exchange, committing: None }
     }
 }
 
@@ -57,7 +55,7 @@ where
             match commit_response(this.exchange, &mut head) {
                 Begun::Ended(outcome) => {
                     let outcome = outcome.as_ref().map(|()| &head);
-                    finish(&mut response, this.exchange, outcome, *this.is_grpc);
+                    finish(&mut response, this.exchange, outcome);
                     return Poll::Ready(Ok(response));
                 }
                 Begun::Running(commit) => {
@@ -73,7 +71,7 @@ where
         let Some(mut response) = response.take() else {
             return Poll::Pending;
         };
-        finish(&mut response, this.exchange, outcome.as_ref(), *this.is_grpc);
+        finish(&mut response, this.exchange, outcome.as_ref());
         Poll::Ready(Ok(response))
     }
 }
@@ -92,13 +90,12 @@ fn finish<Body: Default>(
     response: &mut Response<Body>,
     exchange: &Exchange,
     outcome: Result<&Head, &Error>,
-    is_grpc: bool,
 ) {
     let manager = exchange.manager();
     let head = match outcome {
         Ok(head) => Some(head),
         Err(error) => {
-            *response = response::failure(error, is_grpc);
+            *response = response::failure(error, exchange.is_grpc());
             None
         }
     };

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::{Manager, ResponseFuture};
-use crate::{response, session::Exchange};
+use crate::session::{Exchange, SharedExchange};
 
 /// A service whose requests have sessions. [`SessionLayer`](super::SessionLayer) makes it.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct SessionService<S> {
 
 /// What the layer leaves in the extensions of a request.
 #[derive(Clone, Debug)]
-pub(crate) struct Handle(pub(crate) Arc<Exchange>);
+pub(crate) struct Handle(pub(crate) SharedExchange);
 
 impl<S> SessionService<S> {
     pub(crate) fn new(inner: S, manager: Arc<Manager>) -> Self {
@@ -41,15 +41,10 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let client = self.manager.settings().client.as_ref();
-        let client = client.map(|find| find(request.headers(), request.extensions()));
-        let manager = Arc::clone(&self.manager);
-        let exchange = Arc::new(Exchange::of_request(manager, request.headers(), client));
-        // Where there are no headers but those with tokens, none needs to be looked for.
-        let headers = request.headers();
-        let is_grpc = headers.len() > exchange.headers() && response::is_grpc(headers);
-        request.extensions_mut().insert(Handle(Arc::clone(&exchange)));
-        ResponseFuture::new(self.inner.call(request), exchange, is_grpc)
+        let exchange = Exchange::of_request(&self.manager, request.headers(), request.extensions());
+        request.extensions_mut().insert(Handle(SharedExchange::clone(&exchange)));
+        ResponseFuture::new(self.inner.call(request), exchange)
     }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use http::{HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
 use super::{
@@ -19,7 +19,12 @@ use crate::{
     Client, Error,
     layer::Manager,
     lookup::{self, Found},
+    response,
 };
+
+/// An exchange and its holders, counted. Nobody refers to one weakly, so a count of such holders, and
+/// what it takes to look whether there are others, is left out.
+pub(crate) type SharedExchange = triomphe::Arc<Exchange>;
 
 /// The header values in which a token could be, with the number of their transport.
 pub(crate) type Presented = SmallVec<[(u8, HeaderValue); 1]>;
@@ -32,6 +37,7 @@ pub(crate) struct Exchange {
     manager: Arc<Manager>,
     presented: Presented,
     client: Option<Client>,
+    is_grpc: bool,
     /// Whether the request has asked for its session in any way, so that the response depends on it.
     accessed: AtomicBool,
     turns: Turns,
@@ -47,29 +53,43 @@ enum Look<'a> {
 
 impl Exchange {
     pub(crate) fn of_request(
-        manager: Arc<Manager>,
+        manager: &Arc<Manager>,
         headers: &HeaderMap,
-        client: Option<Client>,
-    ) -> Self {
+        extensions: &Extensions,
+    ) -> SharedExchange {
         let presented = manager.presented(headers);
-        let accessed = AtomicBool::new(false);
-        Self { manager, presented, client, accessed, turns: Turns::default() }
+        // Where there are no headers but those with tokens, none needs to be looked for.
+        let is_grpc = headers.len() > presented.len() && response::is_grpc(headers);
+        let client = manager.settings().client.as_ref();
+        SharedExchange::new(Self {
+            manager: Arc::clone(manager),
+            presented,
+            client: client.map(|find| find(headers, extensions)),
+            is_grpc,
+            accessed: AtomicBool::new(false),
+            turns: Turns::default(),
+        })
     }
 
     /// An exchange without a request, around a session that is in the store.
-    pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> Self {
-        let turns = Turns::new(State::detached(live));
-        let (presented, accessed) = (Presented::new(), AtomicBool::new(true));
-        Self { manager, presented, client: None, accessed, turns }
+    pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> SharedExchange {
+        SharedExchange::new(Self {
+            manager,
+            presented: Presented::new(),
+            client: None,
+            is_grpc: false,
+            accessed: AtomicBool::new(true),
+            turns: Turns::new(State::detached(live)),
+        })
     }
 
     pub(crate) fn manager(&self) -> &Arc<Manager> {
         &self.manager
     }
 
-    /// How many of the request's header values it holds.
-    pub(crate) fn headers(&self) -> usize {
-        self.presented.len()
+    /// Whether the request is a message of gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.is_grpc
     }
 
     pub(crate) fn client(&self) -> Option<&Client> {

@@ -1,11 +1,9 @@
 //! The handle in a handler: [`Session`].
 
-use std::sync::Arc;
-
 use http::Extensions;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Exchange, FieldOf, Live};
+use super::{FieldOf, Live, SharedExchange};
 use crate::{
     Error, ErrorKind,
     commit::{Begun, commit_now},
@@ -35,7 +33,7 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Session {
-    pub(super) exchange: Arc<Exchange>,
+    pub(super) exchange: SharedExchange,
 }
 
 /// Loading, saving, and what else asks the store.
@@ -57,7 +55,7 @@ impl Session {
     pub fn load(
         extensions: &Extensions,
     ) -> impl Future<Output = Result<Self, Error>> + Send + use<> {
-        let exchange = extensions.get().map(|Handle(exchange)| Arc::clone(exchange));
+        let exchange = extensions.get().map(|Handle(exchange)| SharedExchange::clone(exchange));
         async move {
             let exchange = exchange.ok_or_else(|| Error::new(ErrorKind::MissingLayer))?;
             match exchange.load_at_once() {
@@ -69,7 +67,7 @@ impl Session {
         }
     }
 
-    pub(crate) fn of(exchange: Arc<Exchange>) -> Self {
+    pub(crate) fn of(exchange: SharedExchange) -> Self {
         Self { exchange }
     }
 

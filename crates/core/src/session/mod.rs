@@ -12,7 +12,7 @@ mod pending;
 mod state;
 mod turn;
 
-pub(crate) use exchange::{Exchange, Presented};
+pub(crate) use exchange::{Exchange, Presented, SharedExchange};
 pub use handle::Session;
 pub use key::{FieldName, FieldOf, Key};
 pub(crate) use state::{Draft, Head, Live, Phase, State};
