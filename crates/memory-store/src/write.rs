@@ -242,13 +242,16 @@ impl Keep {
             let changed = change.applied_to(record, at);
             return self.replace(record, changed, at).map(Some);
         };
-        let before = (cost(own), own.expires_at);
-        let fields = change.edited(&own.fields);
-        let growth = fields.bytes() as i64 - own.fields.bytes() as i64;
-        self.check_bytes(before.0 + growth)?;
+        let mut growth = 0;
+        if !change.overwrite(&mut own.fields) {
+            let fields = change.edited(&own.fields);
+            growth = fields.bytes() as i64 - own.fields.bytes() as i64;
+            self.check_bytes(cost(own) + growth)?;
+            own.fields = fields;
+        }
+        let before = own.expires_at;
         change.apply_facts(own, at);
-        own.fields = fields;
-        let sooner = (own.expires_at < before.1).then_some(own.expires_at);
+        let sooner = (own.expires_at < before).then_some(own.expires_at);
         Ok(Some(Written { receipt: Receipt::of(own, at), growth, sooner, left: None }))
     }
 

@@ -167,9 +167,17 @@ impl Work<'_> {
     /// The change to write. It borrows the edits, which are to be given back.
     fn change_of(&mut self, manager: &Manager, record: &Record) -> Change {
         let remember = self.draft.remember.unwrap_or(record.remember);
-        let mut change = Change::new(record, manager.settings().lifetime(remember));
+        let lifetime = manager.settings().lifetime(remember);
+        // A replay compares it with what others wrote meanwhile.
+        let sets_what_it_read = self.draft.pending.sets_what_it_read();
+        let store_has_record = manager.answers_at_once() && self.task.plan == Plan::Apply;
+        let mut change = if store_has_record && !sets_what_it_read {
+            Change::beside(record, lifetime)
+        } else {
+            Change::new(record, lifetime)
+        };
         change.clear = self.draft.pending.clears();
-        change.exact = self.draft.pending.has_updates() || self.draft.pending.sets_what_it_read();
+        change.exact = self.draft.pending.has_updates() || sets_what_it_read;
         change.edits = self.draft.pending.lend();
         change.remember = self.draft.remember;
         change.restart = self.draft.sign_in.is_some();

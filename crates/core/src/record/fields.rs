@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::packed::{Packed, text};
+use super::packed::{NOTHING, Packed, text};
 
 /// Up to this many bytes a change writes all of the text anew; above, it shares what it leaves.
 const SHARE_FROM_BYTES: usize = 2_048;
@@ -33,15 +33,16 @@ pub struct Fields(Parts);
 #[derive(Clone)]
 enum Parts {
     Packed(Packed),
-    /// A large session, and what was changed since it was packed, in the order of the names.
-    Overlaid(Arc<(Packed, Vec<Edit>)>),
+    /// A large session, and what was changed since it was packed, in the order of the names; `None`
+    /// without any field. A case of its own would make every record a word longer.
+    Overlaid(Option<Arc<(Packed, Vec<Edit>)>>),
 }
 
 #[derive(Clone)]
 struct Edit {
     name: Arc<str>,
-    /// `None` where the field is removed.
-    value: Option<Arc<str>>,
+    /// Its text; `None` where the field is removed.
+    value: Option<Arc<[u8]>>,
 }
 
 impl Fields {
@@ -49,7 +50,7 @@ impl Fields {
     pub(crate) fn of<'a>(edits: impl Iterator<Item = (&'a str, Option<&'a str>)> + Clone) -> Self {
         let mut first = edits.clone();
         match (first.next(), first.next()) {
-            // Apart, since empty fields are shared by all, and counting that is what all wait for.
+            // Apart, since there is nothing to look through.
             (Some((name, Some(value))), None) => Self(Parts::Packed(Packed::of(&[(name, value)]))),
             _ => Self::default().with(edits),
         }
@@ -65,7 +66,7 @@ impl Fields {
     pub(crate) fn get_bytes(&self, name: &str) -> Option<&[u8]> {
         let (packed, overlay) = self.parts();
         if let Ok(place) = overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
-            return overlay[place].value.as_deref().map(str::as_bytes);
+            return overlay[place].value.as_deref();
         }
         packed.get(name)
     }
@@ -94,7 +95,7 @@ impl Fields {
                     return packed.next();
                 }
                 if let Some(Edit { name, value: Some(value) }) = edits.next() {
-                    return Some((&**name, &**value));
+                    return Some((&**name, text(value)));
                 }
             }
         })
@@ -153,13 +154,34 @@ impl Fields {
         self.with_ordered(&edits)
     }
 
+    /// Writes a value over one of the same length, if nobody shares what it is kept in; says whether
+    /// it did.
+    pub(crate) fn overwrite(&mut self, name: &str, value: &str) -> bool {
+        let present = match &mut self.0 {
+            Parts::Packed(packed) => packed.value_mut(name),
+            Parts::Overlaid(parts) => {
+                parts.as_mut().and_then(Arc::get_mut).and_then(|(_, overlay)| {
+                    let place = overlay.binary_search_by(|edit| (*edit.name).cmp(name)).ok()?;
+                    Arc::get_mut(overlay[place].value.as_mut()?)
+                })
+            }
+        };
+        match present {
+            Some(present) if present.len() == value.len() => {
+                present.copy_from_slice(value.as_bytes());
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// These fields with edits in the order of their names, each once.
     fn with_ordered(&self, edits: &[(&str, Option<&str>)]) -> Self {
         let (packed, _) = self.parts();
         if packed.text_bytes() >= SHARE_FROM_BYTES {
             let overlay = self.overlaid(edits);
             if overlay.len() <= MAX_OVERLAY {
-                return Self(Parts::Overlaid(Arc::new((packed.clone(), overlay))));
+                return Self(Parts::Overlaid(Some(Arc::new((packed.clone(), overlay)))));
             }
         }
         Self(Parts::Packed(match (&self.0, edits) {
@@ -183,7 +205,8 @@ impl Fields {
     fn parts(&self) -> (&Packed, &[Edit]) {
         match &self.0 {
             Parts::Packed(packed) => (packed, &[]),
-            Parts::Overlaid(parts) => (&parts.0, &parts.1),
+            Parts::Overlaid(Some(parts)) => (&parts.0, &parts.1),
+            Parts::Overlaid(None) => (&NOTHING, &[]),
         }
     }
 
@@ -191,7 +214,7 @@ impl Fields {
     fn overlaid(&self, edits: &[(&str, Option<&str>)]) -> Vec<Edit> {
         let mut overlay = self.parts().1.to_vec();
         for (name, value) in edits {
-            let value = value.map(Arc::from);
+            let value = value.map(|value| Arc::from(value.as_bytes()));
             match overlay.binary_search_by(|edit| (*edit.name).cmp(name)) {
                 Ok(place) => overlay[place].value = value,
                 Err(place) => overlay.insert(place, Edit { name: Arc::from(*name), value }),
@@ -220,7 +243,7 @@ impl Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self(Parts::Packed(Packed::default()))
+        Self(Parts::Overlaid(None))
     }
 }
 
@@ -302,6 +325,27 @@ mod tests {
     }
 
     #[test]
+    fn value_is_written_over_only_where_nobody_shares_it() {
+        // In one piece, and laid over a shared text.
+        for bytes in [10, 4_000] {
+            let long = "9".repeat(bytes);
+            let fields: Fields = [("a", "10"), ("b", &*long), ("c", "20")].into_iter().collect();
+            let mut fields = fields.with([("a", Some("11"))]);
+            let shared = fields.clone();
+            assert!(!fields.overwrite("a", "12"));
+            assert_eq!(shared.get("a"), Some("11"));
+            drop(shared);
+            assert!(fields.overwrite("a", "12"));
+            for (name, value) in [("a", "1"), ("a", "123"), ("d", "12"), ("", "")] {
+                assert!(!fields.overwrite(name, value), "{name}");
+            }
+            let expected: [(String, String); 3] =
+                [("a".into(), "12".into()), ("b".into(), long), ("c".into(), "20".into())];
+            assert_eq!(owned(&fields), expected);
+        }
+    }
+
+    #[test]
     fn longer_fields_are_packed_with_wider_numbers() {
         for bytes in (230..270).chain([65_400, 65_535, 70_000, 200_000]) {
             let value = "9".repeat(bytes);
@@ -313,6 +357,11 @@ mod tests {
             let changed = fields.with([("b", None)]);
             assert_eq!(owned(&changed), [("a".into(), "1".into()), ("c".into(), "3".into())]);
         }
+    }
+
+    #[test]
+    fn fields_are_two_words() {
+        assert_eq!(size_of::<Fields>(), 2 * size_of::<usize>());
     }
 
     #[test]

@@ -8,31 +8,40 @@ use std::{fmt, sync::Arc};
 ///
 /// Two layers in one app never share data, even on one store and even if a client swaps their
 /// cookies (CVE-2022-46170).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LayerName(Arc<Box<str>>);
+///
+/// The empty name, which is the default, is no layer's.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LayerName(Option<Arc<Box<str>>>);
 
 impl LayerName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().map_or("", |name| name)
     }
 
     /// As `==`, at the cost of one comparison of pointers where both come from one place.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        let pointer = |name: &Self| name.0.as_ref().map(Arc::as_ptr);
+        pointer(self) == pointer(other) || self == other
     }
 }
 
 impl From<&str> for LayerName {
     fn from(name: &str) -> Self {
-        Self(Arc::new(name.into()))
+        Self((!name.is_empty()).then(|| Arc::new(name.into())))
+    }
+}
+
+impl fmt::Debug for LayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LayerName").field(&self.as_str()).finish()
     }
 }
 
 impl fmt::Display for LayerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

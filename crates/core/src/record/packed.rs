@@ -1,6 +1,6 @@
 //! Fields in one piece of memory: [`Packed`].
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Names and values in one allocation, in the order of the names, so that a million small sessions
 /// cost little more than their text, and reading one touches little memory.
@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// where it fits in 64 KiB, else of four.
 #[derive(Clone, Default)]
 pub(super) struct Packed(Arc<[u8]>);
+
+/// No fields, to be looked at: a copy would count as one of the many holders of the same nothing.
+pub(super) static NOTHING: LazyLock<Packed> = LazyLock::new(Packed::default);
 
 /// Among so few fields one is found sooner by comparing it with all, since most have another length.
 const SEARCHED_FROM: usize = 8;
@@ -103,6 +106,14 @@ impl Packed {
             bytes[start..start + text.len()].copy_from_slice(text.as_bytes());
         }
         Self(packed)
+    }
+
+    /// The value of a field, to be written over, if nobody shares what is packed.
+    pub(super) fn value_mut(&mut self, name: &str) -> Option<&mut [u8]> {
+        let table = self.table();
+        let place = table.find(name)?;
+        let value = table.start(2 * place + 1)..table.start(2 * place + 2);
+        Arc::get_mut(&mut self.0)?.get_mut(value)
     }
 
     /// Packs fields that come in the order of their names, each once.

@@ -95,6 +95,10 @@ pub enum OverLimit {
 /// [`Change::applied_to`] is the meaning of a change; a store that keeps whole records calls it, one
 /// that can write single fields reads [`Change::edits`] instead, and one that writes all fields
 /// without reading them first begins with [`Change::base_fields`].
+///
+/// A store that [answers at once](super::Store::answers_at_once) has the record at hand, so what
+/// [`apply`](super::Store::apply) brings it may leave out `base_fields`, `layer`, `base_user` and
+/// `client`. A rotation brings them always.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -136,12 +140,24 @@ impl Change {
     #[must_use]
     pub fn new(record: &Record, lifetime: Lifetime) -> Self {
         Self {
-            base_version: record.version,
             base_fields: record.fields.clone(),
-            created_at: record.created_at,
             layer: record.layer.clone(),
             base_user: record.user.clone(),
             client: record.client.clone(),
+            ..Self::beside(record, lifetime)
+        }
+    }
+
+    /// As [`new`](Self::new), for a store that has the record: holds on to none of its parts, so that
+    /// the store can change them where they are.
+    pub(crate) fn beside(record: &Record, lifetime: Lifetime) -> Self {
+        Self {
+            base_version: record.version,
+            base_fields: Fields::default(),
+            created_at: record.created_at,
+            layer: LayerName::default(),
+            base_user: None,
+            client: None,
             base_remember: record.remember,
             lifetime,
             restart: false,
@@ -169,6 +185,18 @@ impl Change {
     pub fn edited(&self, fields: &Fields) -> Fields {
         let edits = self.edits.iter();
         if self.clear { Fields::default().with(edits) } else { fields.with(edits) }
+    }
+
+    /// Writes the change over fields that nobody shares, where it sets one of them to a value of the
+    /// same length, as a counter nearly always is; says whether it did. Else
+    /// [`edited`](Self::edited) gives the fields.
+    #[must_use]
+    pub fn overwrite(&self, fields: &mut Fields) -> bool {
+        let mut edits = self.edits.iter();
+        match (edits.next(), edits.next()) {
+            (Some((name, Some(value))), None) if !self.clear => fields.overwrite(name, value),
+            _ => false,
+        }
     }
 
     /// The record that the change was computed from, as far as a change tells it: all but when it was
@@ -201,8 +229,8 @@ impl Change {
     }
 
     /// As [`applied_to`](Self::applied_to) but for the fields, in a record that is changed where it
-    /// is: for a store that has the last hold of it, and puts in its place the fields that
-    /// [`edited`](Self::edited) gives.
+    /// is: for a store that has the last hold of it, and [overwrites](Self::overwrite) its fields or
+    /// puts in their place those that [`edited`](Self::edited) gives.
     pub fn apply_facts(&self, record: &mut Record, now: Timestamp) {
         if self.restart {
             record.created_at = now;

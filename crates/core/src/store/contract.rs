@@ -79,7 +79,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Whether each of the operations above is answered by [`StoreFuture::ready`], always.
     ///
-    /// A commit to such a store needs no memory for waiting. MUST be `false` where any of them can
+    /// A commit to such a store needs no memory for waiting, and [leaves out](Change) what the store
+    /// has at hand. MUST be `false` where any of them can
     /// ever be pending: the request would end as if it had timed out.
     fn answers_at_once(&self) -> bool {
         false
