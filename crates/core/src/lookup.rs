@@ -44,6 +44,7 @@ pub(crate) async fn find(manager: &Manager, presented: &Presented) -> Result<Fou
 
 /// As [`find`], where the store answers at once and the client sent one token at most. What is found
 /// goes where it stays, since it is large for a result.
+#[inline]
 pub(crate) fn find_at_once(
     manager: &Manager,
     presented: &Presented,

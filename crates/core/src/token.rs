@@ -69,6 +69,11 @@ impl Token {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// As [`expose`](Self::expose), in bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+
     /// Three random bytes make four characters, so that every bit of every character is random.
     fn encode(random: [u8; RANDOM_BYTES]) -> Self {
         let mut characters = [0_u8; Self::LENGTH];

@@ -26,7 +26,7 @@ struct Deadline([u32; 3]);
 
 impl Deadlines {
     pub(crate) fn push(&mut self, at: Timestamp, place: Place) {
-        if self.0.len() == self.0.capacity() {
+        if self.is_full() {
             // An eighth more, not twice as much: there is one of these for every session.
             self.0.reserve_exact(self.0.len() / 8 + ROOM);
         }
@@ -52,6 +52,11 @@ impl Deadlines {
 
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.0.peek().map(|Reverse(next)| next.at())
+    }
+
+    /// Whether one more makes it grow.
+    pub(crate) fn is_full(&self) -> bool {
+        self.len() == self.0.capacity()
     }
 
     pub(crate) fn len(&self) -> usize {

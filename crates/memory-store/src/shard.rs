@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use scc::{HashMap, hash_map::Entry};
@@ -17,7 +17,7 @@ use crate::{
 const PENDING: u64 = 1 << 63;
 
 /// A queue may have so many deadlines of sessions that are gone, besides one for each that is there.
-const SPARE_DEADLINES: usize = 64;
+const SPARE_DEADLINES: usize = 32;
 
 /// A session in a map.
 ///
@@ -63,18 +63,12 @@ pub(crate) enum Inserted {
 pub(crate) struct Shard {
     number: usize,
     map: HashMap<Place, Box<Node>, AsItIs>,
-    sessions: AtomicI64,
     deadlines: Mutex<Deadlines>,
 }
 
 impl Shard {
     pub(crate) fn new(number: usize) -> Self {
-        Self {
-            number,
-            map: HashMap::default(),
-            sessions: AtomicI64::new(0),
-            deadlines: Mutex::default(),
-        }
+        Self { number, map: HashMap::default(), deadlines: Mutex::default() }
     }
 
     /// Looks at what is in a place, under the shared lock of its bucket.
@@ -93,7 +87,6 @@ impl Shard {
         match self.map.entry_sync(place) {
             Entry::Vacant(vacant) => {
                 vacant.insert_entry(node);
-                self.sessions.fetch_add(1, Relaxed);
                 Inserted::Done(None)
             }
             Entry::Occupied(mut occupied) => {
@@ -118,7 +111,6 @@ impl Shard {
         test: impl FnOnce(&Node) -> bool,
     ) -> Option<Box<Node>> {
         let (_, node) = self.map.remove_if_sync(&place, |node| test(node))?;
-        self.sessions.fetch_sub(1, Relaxed);
         Some(node)
     }
 
@@ -136,11 +128,12 @@ impl Shard {
     /// Queues the deadline of a session that is in the map already.
     pub(crate) fn queue(&self, at: Timestamp, place: Place) {
         self.with_deadlines(|deadlines| {
-            deadlines.push(at, place);
-            // Sessions that are deleted before their deadline must not fill the queue.
-            if deadlines.len() > 2 * self.len() + SPARE_DEADLINES {
+            // Sessions that are deleted before their deadline must not fill the queue. To count those
+            // that are there takes a while, so it is done only before the queue grows.
+            if deadlines.is_full() && deadlines.len() > 2 * self.len() + SPARE_DEADLINES {
                 self.queue_anew(deadlines);
             }
+            deadlines.push(at, place);
         });
     }
 
@@ -168,7 +161,7 @@ impl Shard {
 
     /// How many sessions are here, about.
     pub(crate) fn len(&self) -> usize {
-        usize::try_from(self.sessions.load(Relaxed)).unwrap_or(0)
+        self.map.len()
     }
 
     fn queue_anew(&self, deadlines: &mut Deadlines) {
@@ -197,7 +190,7 @@ mod tests {
             assert!(matches!(shard.insert(place, node, now), Inserted::Done(None)));
             shard.queue(record.expires_at, place);
             assert!(shard.take_if(place, |_| true).is_some());
-            assert!(shard.with_deadlines(|deadlines| deadlines.len()) <= SPARE_DEADLINES + 2);
+            assert!(shard.with_deadlines(|deadlines| deadlines.len()) <= 3 * SPARE_DEADLINES);
         }
         assert_eq!(shard.len(), 0);
     }

@@ -82,9 +82,8 @@ impl Manager {
             .inspect_err(|error| self.events.refused(error))
     }
 
-    /// The header values in which a token could be. They are not looked into.
-    pub(crate) fn presented(&self, headers: &HeaderMap) -> Presented {
-        let mut presented = Presented::new();
+    /// Adds the header values in which a token could be. They are not looked into.
+    pub(crate) fn present(&self, headers: &HeaderMap, presented: &mut Presented) {
         if !headers.is_empty() {
             for (number, name) in self.settings.token_headers.iter().enumerate() {
                 let number = u8::try_from(number).unwrap_or(u8::MAX);
@@ -93,6 +92,5 @@ impl Manager {
                 }
             }
         }
-        presented
     }
 }

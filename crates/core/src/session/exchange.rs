@@ -10,6 +10,7 @@ use std::{
 
 use http::{Extensions, HeaderMap, HeaderValue};
 use smallvec::SmallVec;
+use triomphe::UniqueArc;
 
 use super::{
     state::{Live, Lookup, Phase, State},
@@ -57,30 +58,34 @@ impl Exchange {
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> SharedExchange {
-        let presented = manager.presented(headers);
-        // Where there are no headers but those with tokens, none needs to be looked for.
-        let is_grpc = headers.len() > presented.len() && response::is_grpc(headers);
+        // Filled in where it stays, since it is large to be moved.
+        let mut exchange = UniqueArc::new(Self::new(Arc::clone(manager)));
+        manager.present(headers, &mut exchange.presented);
         let client = manager.settings().client.as_ref();
-        SharedExchange::new(Self {
-            manager: Arc::clone(manager),
-            presented,
-            client: client.map(|find| find(headers, extensions)),
-            is_grpc,
-            accessed: AtomicBool::new(false),
-            turns: Turns::default(),
-        })
+        exchange.client = client.map(|find| find(headers, extensions));
+        // Where there are no headers but those with tokens, none needs to be looked for.
+        exchange.is_grpc = headers.len() > exchange.presented.len() && response::is_grpc(headers);
+        exchange.shareable()
     }
 
     /// An exchange without a request, around a session that is in the store.
     pub(crate) fn detached(manager: Arc<Manager>, live: Live) -> SharedExchange {
-        SharedExchange::new(Self {
+        let mut exchange = Self::new(manager);
+        exchange.accessed = AtomicBool::new(true);
+        exchange.turns = Turns::new(State::detached(live));
+        SharedExchange::new(exchange)
+    }
+
+    #[inline]
+    fn new(manager: Arc<Manager>) -> Self {
+        Self {
             manager,
             presented: Presented::new(),
             client: None,
             is_grpc: false,
-            accessed: AtomicBool::new(true),
-            turns: Turns::new(State::detached(live)),
-        })
+            accessed: AtomicBool::new(false),
+            turns: Turns::default(),
+        }
     }
 
     pub(crate) fn manager(&self) -> &Arc<Manager> {

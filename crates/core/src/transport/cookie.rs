@@ -195,7 +195,7 @@ impl SessionCookie {
     }
 
     /// The `Set-Cookie` line that tells a browser.
-    pub(crate) fn line(&self, message: &Message) -> String {
+    pub(crate) fn line(&self, message: &Message) -> Vec<u8> {
         let mut life = String::new();
         let (token, end) = match message {
             Message::Keep { token, at, expires_at, persistent } => {
@@ -204,13 +204,13 @@ impl SessionCookie {
                         expires_at.since(*at).min(LONGEST_LIFE).as_millis().div_ceil(1_000);
                     life = format!("; Max-Age={seconds}");
                 }
-                (token.expose(), &*life)
+                (&token.as_bytes()[..], &*life)
             }
             // The same attributes as the cookie that it removes, or browsers keep that.
-            Message::Forget => ("", "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+            Message::Forget => (&[][..], "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
         };
         // In one piece of just the right size, which the header's value takes over as it is.
-        [&*self.name, "=", token, &self.attributes, end].concat()
+        [self.name.as_bytes(), b"=", token, self.attributes.as_bytes(), end.as_bytes()].concat()
     }
 
     fn with_attributes(mut self) -> Self {
@@ -255,10 +255,14 @@ mod tests {
         Message::Keep { token: TOKEN.parse().unwrap(), at, expires_at: at + life, persistent }
     }
 
+    fn line(cookie: &SessionCookie, message: &Message) -> String {
+        String::from_utf8(cookie.line(message)).unwrap()
+    }
+
     #[test]
     fn default_cookie_is_host_only_and_lasts_as_long_as_the_browser() {
         assert_eq!(
-            SessionCookie::default().line(&keep(false, Duration::from_secs(60))),
+            line(&SessionCookie::default(), &keep(false, Duration::from_secs(60))),
             format!("__Host-id={TOKEN}; HttpOnly; SameSite=Lax; Secure; Path=/")
         );
     }
@@ -270,8 +274,8 @@ mod tests {
             .path("/app")
             .same_site(SameSite::None)
             .partitioned();
-        let line = cookie.line(&Message::Forget);
-        assert!(line.starts_with("__Secure-id=; "));
+        let removal = line(&cookie, &Message::Forget);
+        assert!(removal.starts_with("__Secure-id=; "));
         for part in [
             "Domain=example.com",
             "Path=/app",
@@ -280,10 +284,10 @@ mod tests {
             "SameSite=None",
             "Partitioned",
         ] {
-            assert!(line.contains(part), "{line}");
-            assert!(cookie.line(&keep(false, Duration::ZERO)).contains(part));
+            assert!(removal.contains(part), "{removal}");
+            assert!(line(&cookie, &keep(false, Duration::ZERO)).contains(part));
         }
-        assert!(line.contains("Max-Age=0"));
+        assert!(removal.contains("Max-Age=0"));
     }
 
     #[test]
@@ -294,7 +298,7 @@ mod tests {
             (Duration::from_secs(1_800), 1_800),
             (Duration::MAX, 400 * 86_400),
         ] {
-            let line = cookie.line(&keep(true, life));
+            let line = line(&cookie, &keep(true, life));
             assert!(line.ends_with(&format!("; Max-Age={seconds}")), "{line}");
         }
     }

@@ -181,8 +181,8 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
 }
 
 /// A value that no log of headers prints. Its characters were checked when the layer was built.
-fn secret(value: String) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(value).ok()?;
+fn secret(value: impl Into<Vec<u8>>) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(value.into()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
