@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore,
+    crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::net::TcpStream;
@@ -16,8 +17,17 @@ pub(super) async fn encrypted(
     stream: TcpStream,
     root: Option<&[u8]>,
 ) -> io::Result<TlsStream<TcpStream>> {
-    let config = ClientConfig::builder().with_root_certificates(trusted(root)?);
-    let connector = TlsConnector::from(Arc::new(config.with_no_client_auth()));
+    // Named, since an application may have compiled in several.
+    let provider = match CryptoProvider::get_default() {
+        Some(chosen) => Arc::clone(chosen),
+        None => Arc::new(ring::default_provider()),
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(trusted(root)?)
+        .with_no_client_auth();
+    let connector = TlsConnector::from(Arc::new(config));
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     connector.connect(name, stream).await
 }
