@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{
+            AtomicI64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     time::Instant,
 };
@@ -55,7 +58,8 @@ impl ServerClock {
     /// As [`now`](Self::now), and good enough where a clock is turned.
     pub(crate) fn estimate(&self) -> Option<Timestamp> {
         let elapsed = self.elapsed();
-        let good = elapsed - self.0.asked.load(Relaxed) < GOOD_FOR_MILLIS;
+        // After this the offset is the one that was found out then.
+        let good = elapsed - self.0.asked.load(Acquire) < GOOD_FOR_MILLIS;
         let now = elapsed.saturating_add(self.0.offset.load(Relaxed)).saturating_add(self.shift());
         good.then(|| Timestamp::from_millis(now))
     }
@@ -65,11 +69,16 @@ impl ServerClock {
         self.take(now.as_millis().saturating_sub(self.shift()));
     }
 
+    /// Has the time asked for anew: the next answer may be another server's.
+    pub(crate) fn forget(&self) {
+        self.0.asked.store(self.elapsed() - GOOD_FOR_MILLIS, Relaxed);
+    }
+
     fn take(&self, now: i64) {
         // A part of a millisecond that was cut off must not make this clock the later one.
         let elapsed = self.elapsed() + 1;
         self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
-        self.0.asked.store(elapsed, Relaxed);
+        self.0.asked.store(elapsed, Release);
     }
 
     /// The clock of another server, turned by the same.

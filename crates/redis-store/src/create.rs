@@ -99,7 +99,7 @@ impl Keep {
         let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
         let all: Vec<_> = own.chain(pairs).collect();
         let Some(hash) = payload(all.into_iter()) else { return Ok(None) };
-        let done = self.link.put(key, left, &hash).await?;
+        let done = self.link.put(key, end, &hash).await?;
         let expires_at = Timestamp::from_millis(end);
         Ok(done.then_some(Receipt { version: 1, at: now, expires_at, evicted: 0 }))
     }

@@ -80,11 +80,11 @@ impl Link {
         Ok((before, after))
     }
 
-    /// Puts a new hash under a key, with the milliseconds until its end. Returns whether it is done: if not,
+    /// Puts a new hash under a key, with its end in the server's milliseconds. Returns whether it is done: if not,
     /// the key is taken or the server does not do that, and nothing was changed.
-    pub(crate) async fn put(&self, key: &[u8], left: i64, hash: &[u8]) -> Result<bool, StoreError> {
+    pub(crate) async fn put(&self, key: &[u8], end: i64, hash: &[u8]) -> Result<bool, StoreError> {
         let mut command = redis::cmd("RESTORE");
-        command.arg(key).arg(left).arg(hash);
+        command.arg(key).arg(end).arg(hash).arg("ABSTTL");
         match self.servers.write(&command).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("BUSYKEY") => Ok(false),

@@ -7,7 +7,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -122,8 +125,18 @@ impl Drop for Process {
 }
 
 /// A port of this machine that nobody listens on.
+///
+/// Below those of outgoing connections, and none is given again soon: of two servers that were given the same, the
+/// one that came first would be taken for the other, and end in the middle of its test.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let place = std::process::id().wrapping_mul(97).wrapping_add(GIVEN.fetch_add(1, SeqCst));
+        let port = 10_000 + u16::try_from(place % 10_000).unwrap_or_default();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Runs a command that must succeed.

@@ -13,6 +13,7 @@ use futures_util::{
 use redis::{RedisError, ServerErrorKind};
 
 use super::{Settings, Target, wire::Wire};
+use crate::clock::ServerClock;
 
 /// So long a caller waits for a server that has just failed, before it is told so.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(250);
 pub(super) struct Lane {
     target: Arc<Target>,
     settings: Settings,
+    /// What is known of the server's time, until another connection is made: to another server perhaps.
+    clock: ServerClock,
     state: Mutex<State>,
 }
 
@@ -41,8 +44,8 @@ struct State {
 type Attempt = Shared<BoxFuture<'static, Result<(Wire, u64), RedisError>>>;
 
 impl Lane {
-    pub(super) fn new(target: Arc<Target>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { target, settings, state: Mutex::default() })
+    pub(super) fn new(target: Arc<Target>, settings: Settings, clock: ServerClock) -> Arc<Self> {
+        Arc::new(Self { target, settings, clock, state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -53,8 +56,11 @@ impl Lane {
     pub(super) async fn connection(self: &Arc<Self>) -> Result<(Wire, u64), RedisError> {
         let (attempt, failing) = {
             let mut state = self.state();
-            if let Some(connection) = &state.connection {
-                return Ok(connection.clone());
+            // One that the server ended meanwhile carries nothing more.
+            match &state.connection {
+                Some((wire, _)) if wire.has_ended() => state.connection = None,
+                Some(connection) => return Ok(connection.clone()),
+                None => {}
             }
             let attempt = state.attempt.get_or_insert_with(|| self.begin()).clone();
             (attempt, state.failing.clone())
@@ -78,6 +84,7 @@ impl Lane {
             match made.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())) {
                 Ok(connection) => {
                     state.made += 1;
+                    lane.clock.forget();
                     state.failing = None;
                     let connection = (connection, state.made);
                     state.connection = Some(connection.clone());
@@ -89,7 +96,14 @@ impl Lane {
                 }
             }
         });
-        let stopped = |_| Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        // Its runtime ended: those who come next try anew, in theirs.
+        let lane = Arc::downgrade(self);
+        let stopped = move |_| {
+            if let Some(lane) = lane.upgrade() {
+                lane.state().attempt = None;
+            }
+            Err(io::Error::from(io::ErrorKind::Interrupted).into())
+        };
         task.map(move |made| made.unwrap_or_else(stopped)).boxed().shared()
     }
 

@@ -27,19 +27,18 @@ pub(crate) const BEHIND: &str = "BEHIND";
 impl Node {
     pub(crate) fn new(target: Target, settings: &Settings) -> Self {
         let target = Arc::new(target);
-        let reads = Lane::new(Arc::clone(&target), settings.clone());
-        let writes = match settings.replicas {
-            0 => Arc::clone(&reads),
-            _ => Lane::new(target, settings.clone()),
-        };
+        // Each server has a clock of its own.
+        let clock = settings.clock.another();
+        let lane = || Lane::new(Arc::clone(&target), settings.clone(), clock.clone());
+        let reads = lane();
+        let writes = if settings.replicas == 0 { Arc::clone(&reads) } else { lane() };
         let wait = settings.timeout.as_millis() / 2;
         Self(Arc::new(Inner {
             reads,
             writes,
             replicas: settings.replicas,
             wait_millis: u64::try_from(wait).unwrap_or(u64::MAX).max(1),
-            // Each server has a clock of its own.
-            clock: settings.clock.another(),
+            clock,
         }))
     }
 
@@ -58,7 +57,12 @@ impl Node {
             return one(&self.0.writes, command).await;
         }
         let both = [command.clone(), self.wait()];
-        let (reply, waited) = Box::pin(two(&self.0.writes, &both)).await?;
+        let [reply, waited] = Box::pin(some(&self.0.writes, &both)).await?;
+        self.acknowledged(reply, &waited)
+    }
+
+    /// The answer to a write that `WAIT` followed.
+    fn acknowledged(&self, reply: Reply, waited: &Reply) -> Result<Reply, RedisError> {
         match waited.value()? {
             Value::Int(have) if have >= i64::from(self.0.replicas) => reply.ok(),
             // What was refused was not written, and is told as it is.
@@ -95,8 +99,15 @@ impl Node {
 
     /// Sends a command after `ASKING`, to a node that a slot is moving to.
     pub(crate) async fn asking(&self, command: &Cmd, writes: bool) -> Result<Reply, RedisError> {
+        let asking = redis::cmd("ASKING");
+        if writes && self.0.replicas > 0 {
+            let all = [asking, command.clone(), self.wait()];
+            let [_, reply, waited] = some(&self.0.writes, &all).await?;
+            return self.acknowledged(reply, &waited);
+        }
         let lane = if writes { &self.0.writes } else { &self.0.reads };
-        two(lane, &[redis::cmd("ASKING"), command.clone()]).await?.1.ok()
+        let [_, reply] = some(lane, &[asking, command.clone()]).await?;
+        reply.ok()
     }
 
     /// Sends a command, and tells the server's time.
@@ -105,7 +116,7 @@ impl Node {
             return Ok((self.send(&command).await?, now));
         }
         let both = [redis::cmd("TIME"), command];
-        let (time, reply) = Box::pin(two(&self.0.reads, &both)).await?;
+        let [time, reply] = Box::pin(some(&self.0.reads, &both)).await?;
         let now = self.0.clock.set(&time.value()?)?;
         Ok((reply.ok()?, now))
     }
@@ -134,12 +145,13 @@ async fn one(lane: &Arc<Lane>, command: &Cmd) -> Result<Reply, RedisError> {
     reply.and_then(Reply::ok).inspect_err(|error| lane.heed(number, error))
 }
 
-/// Two commands in a row, either of whose replies may be an error.
-async fn two(lane: &Arc<Lane>, commands: &[Cmd; 2]) -> Result<(Reply, Reply), RedisError> {
-    let mut replies = all(lane, commands).await?.into_iter();
-    let missing = || RedisError::from((ErrorKind::Parse, "an answer is missing"));
-    let mut next = || replies.next().ok_or_else(missing);
-    Ok((next()?, next()?))
+/// A few commands in a row, any of whose replies may be an error.
+async fn some<const COUNT: usize>(
+    lane: &Arc<Lane>,
+    commands: &[Cmd; COUNT],
+) -> Result<[Reply; COUNT], RedisError> {
+    let missing = |_| (ErrorKind::Parse, "an answer is missing").into();
+    all(lane, commands).await?.try_into().map_err(missing)
 }
 
 async fn many(lane: &Arc<Lane>, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {

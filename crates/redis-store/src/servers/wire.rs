@@ -91,6 +91,11 @@ impl Wire {
         Self(Arc::new(Caller(shared)))
     }
 
+    /// Whether nothing more can be sent.
+    pub(super) fn has_ended(&self) -> bool {
+        self.0.0.line().end.is_some()
+    }
+
     /// Sends commands in a row; the answer has that of each, any of which may be an error.
     pub(super) async fn send(&self, commands: &[Cmd]) -> io::Result<Reply> {
         let shared = &self.0.0;
@@ -136,13 +141,15 @@ impl Shared {
 
     /// Writes what can be written without waiting; the rest is the driver's.
     fn write_now(&self) {
-        if let Ok(mut writer) = self.writer.try_lock()
-            && let Some(writer) = &mut *writer
-        {
+        let written = self.writer.try_lock().ok().and_then(|mut writer| {
             let mut nobody = Context::from_waker(Waker::noop());
-            if matches!(writer.poll_write(&self.line, &mut nobody), Poll::Ready(Ok(()))) {
-                return;
-            }
+            Some(writer.as_mut()?.poll_write(&self.line, &mut nobody))
+        });
+        match written {
+            Some(Poll::Ready(Ok(()))) => return,
+            // How much has left is not known any more.
+            Some(Poll::Ready(Err(error))) => self.end(error.kind()),
+            Some(Poll::Pending) | None => {}
         }
         self.driver.wake();
     }
@@ -227,6 +234,8 @@ struct Driver {
     bytes: BytesMut,
     frame: Frame,
     timeout: Duration,
+    /// When an answer came last.
+    heard: Instant,
     next_look: Pin<Box<Sleep>>,
     is_looking: bool,
 }
@@ -239,6 +248,7 @@ impl Driver {
             bytes: BytesMut::new(),
             frame: Frame::default(),
             timeout,
+            heard: Instant::now(),
             next_look: Box::pin(tokio::time::sleep(timeout)),
             is_looking: false,
         }
@@ -261,7 +271,7 @@ impl Driver {
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.shared.writer() {
             Some(writer) => writer.poll_write(&self.shared.line, context),
-            None => Poll::Pending,
+            None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
         }
     }
 
@@ -273,6 +283,7 @@ impl Driver {
             if ready!(read)? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
+            self.heard = Instant::now();
             self.give_out()?;
         }
     }
@@ -306,7 +317,8 @@ impl Driver {
             }
             ready!(self.next_look.as_mut().poll(context));
             self.is_looking = false;
-            if since.elapsed() >= self.timeout {
+            // One whose turn has just come, after others that took long, is not overdue.
+            if since.max(self.heard).elapsed() >= self.timeout {
                 return Poll::Ready(io::ErrorKind::TimedOut);
             }
         }

@@ -324,3 +324,16 @@ async fn purge_leaves_what_is_not_ours() {
     assert_eq!(other.purge().unwrap().purge().await.unwrap().sessions, 1);
     assert_eq!(server.command(&["DBSIZE"]).trim(), "4");
 }
+
+#[tokio::test]
+async fn connection_that_the_server_closed_costs_nobody_an_error() {
+    let server = Redis::start(Durability::Lazy);
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let id = Token::random().unwrap().id();
+    for _ in 0..5 {
+        server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        // Time to notice it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(store.load(&id).await.unwrap().is_none());
+    }
+}

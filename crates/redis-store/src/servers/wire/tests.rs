@@ -154,3 +154,18 @@ fn end_of_the_runtime_is_an_error_in_another() {
     let answer = runtime().block_on(wire.send(&ping("name")));
     assert_eq!(kind(answer), io::ErrorKind::ConnectionAborted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn answer_after_others_that_took_long_is_not_overdue() {
+    let (wire, mut server) = connected();
+    let commands: Vec<_> = (0..5).map(|name| ping(&name.to_string())).collect();
+    let asked = join_all(commands.iter().map(|commands| wire.send(commands)));
+    let server = async {
+        for _ in &commands {
+            tokio::time::sleep(TIMEOUT * 2 / 3).await;
+            server.write_all(b"+late\r\n").await.unwrap();
+        }
+    };
+    let (answers, ()) = tokio::join!(asked, server);
+    assert!(answers.iter().all(Result::is_ok));
+}
