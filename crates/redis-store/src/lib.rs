@@ -53,15 +53,16 @@
 //!
 //! | | of the string | client | server |
 //! |---|--:|--:|--:|
-//! | read, 3 fields | 80 to 98 % | 3.3 µs, 2.1 | 1.8 µs, 1.6 |
-//! | read, 100 fields of 16 KB | 22 % | 27 µs, 7 | 20 µs, 6 |
-//! | increment, 3 fields | 48 to 60 % | 6.9 µs, 4.5 | 7.6 µs, 3.2 |
-//! | increment, 100 fields | 35 to 44 % | 27 µs, 14 | 25 µs, 10 |
-//! | begin | 50 to 73 % | 5.4 µs, 2.2 | 3.1 µs, 2.1 |
+//! | read, 3 fields | 65 to 120 % | 3.3 µs, 2.1 | 2.0 µs, 1.9 |
+//! | read, 100 fields of 16 KB | 22 to 29 % | 27 µs, 8 | 27 µs, 8 |
+//! | increment, 3 fields | 39 to 60 % | 7 to 13 µs, 6 to 8 | 8 to 16 µs, 4 to 5 |
+//! | increment, 100 fields | 31 to 44 % | 27 to 49 µs, 13 to 22 | 25 to 49 µs, 10 to 15 |
+//! | begin | 45 to 73 % | 5.8 µs, 2.7 | 3.9 µs, 2.9 |
 //!
-//! So the hash stands in the way where there are many fields: the server makes two answers of each, 0.2 µs a field,
-//! as long as it keeps the hash as a table (see `hash-max-listpack-value` below). A change costs it a script, 6 µs, of which
-//! the commands within are 2. `cargo bench -p tower-keep-bench-redis` measures it anew, with tower-sessions beside it;
+//! So the hash stands in the way where there are many fields: the server makes two answers of each, and it keeps the
+//! hash as a table (see `hash-max-listpack-value` below). A change costs it a script, of whose time by its own
+//! count the commands within are a fifth. The figures are of several runs on two shared cores, which differ by as much as that;
+//! `cargo bench -p tower-keep-bench-redis` measures it anew, with tower-sessions beside it, and
 //! `cargo bench -p tower-keep-redis-store --bench raw` without the layers.
 //!
 //! A session of 200 bytes with its place in the user's set takes 690 bytes among a million, 1.7 times a string of the same
@@ -143,8 +144,8 @@
 //! The `redis` crate, for its URLs, commands, errors and Sentinel: with `GETEX` and `SET` over the same server it
 //! served 1.45 to 1.9 times the requests of `fred` where sessions are read and changed.
 //!
-//! Not its connections: it makes two values of each field of a hash, and an increment of a session of 100 fields
-//! took its client 2.5 times as long as ours. There is one to each server that all callers share; what they send at
+//! Not its connections: it makes two values of each field of a hash, and a read of a session of 100 fields
+//! took its client three times as long as ours. There is one to each server that all callers share; what they send at
 //! once leaves in one write, and each takes its own answer apart, in place. A call whose caller is gone disturbs nobody.
 //! And nothing is sent twice, as what the crate has for reconnecting and for clusters would where an answer was
 //! lost: an increment must not count twice.

@@ -122,3 +122,32 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+    use crate::servers::Url;
+
+    #[test]
+    fn attempt_whose_runtime_ended_is_made_anew() {
+        // It accepts, and never answers the password.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://:password@{}", silent.local_addr().unwrap());
+        let settings = Settings::within(Duration::from_millis(100));
+        let Ok(Url::One(target)) = Url::read(&url, &settings) else { panic!("another server") };
+        let lane = Lane::new(Arc::new(target), settings, ServerClock::new(None));
+        let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+        let first = runtime();
+        first.block_on(async { assert!(lane.connection().now_or_never().is_none()) });
+        drop(first);
+        let next = runtime();
+        // The first to come may be told of the end; nobody after that one.
+        let _ = next.block_on(lane.connection());
+        let error = next.block_on(lane.connection()).err().unwrap();
+        assert!(error.is_timeout(), "{error}");
+    }
+}
