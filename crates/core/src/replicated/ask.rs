@@ -42,6 +42,7 @@ impl Answers {
         id: SessionId,
     ) -> Result<(Verdict, Self), StoreError> {
         let mut resting = members.resting();
+        let mut is_first_look = true;
         let awake = (0..members.len()).filter(|member| !resting.contains(member));
         let mut answers = Self {
             members: Arc::clone(members),
@@ -56,6 +57,11 @@ impl Answers {
             let is_divided = answers.voters() >= members.quorum;
             if answers.calls.are_over() && !is_divided && !resting.is_empty() {
                 answers.calls = members.load_each(std::mem::take(&mut resting), id);
+            }
+            // A member that was asked before the session began and another one that was asked after it
+            // make no quorum, though both have it now.
+            if answers.calls.are_over() && !is_divided && std::mem::take(&mut is_first_look) {
+                answers.calls = members.load_each(answers.empty(), id);
             }
             if answers.calls.are_over() {
                 return match is_divided {
@@ -113,6 +119,12 @@ impl Answers {
             }
         });
         is_ahead && self.voters() >= self.members.quorum
+    }
+
+    /// The members that held nothing when they were asked.
+    fn empty(&self) -> Vec<usize> {
+        let is_empty = |member: &usize| matches!(self.held[*member], Some(Held::Nothing));
+        (0..self.held.len()).filter(is_empty).collect()
     }
 
     async fn receive(&mut self) {

@@ -23,8 +23,11 @@ use crate::Jar;
 pub type Shared = Arc<dyn Store>;
 
 /// A layer whose reads are all written back, so that every late request tries to write.
+/// Patient too: a machine that is busy with other tests must not look like a store that is silent.
 fn eager(store: &Shared) -> SessionLayerBuilder {
-    SessionLayer::builder(Arc::clone(store)).renew_after(Duration::ZERO)
+    SessionLayer::builder(Arc::clone(store))
+        .renew_after(Duration::ZERO)
+        .store_timeout(Duration::from_secs(60))
 }
 
 fn layer(store: &Shared) -> SessionLayer {

@@ -1,12 +1,10 @@
 //! The handles of one request, at once.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use tower_keep::{Error, ErrorKind, Session, StoreErrorKind};
 
-use super::{Shared, eager, layer, number, record};
+use super::{Shared, layer, number, record};
 use crate::{Call, Fault, Faulty, Gate, Jar, Visit};
 
 /// What one handle of a request writes while another one's commit is under way comes after it.
@@ -78,7 +76,7 @@ pub async fn destroy_then_write_begins_another_session(store: Shared) {
 pub async fn logout_after_a_save_that_failed_keeps_nothing(store: Shared) {
     let full = Faulty::new(store.clone());
     let shared: Shared = std::sync::Arc::new(full.clone());
-    let layer = eager(&shared).store_timeout(Duration::from_secs(60)).build().unwrap();
+    let layer = layer(&shared);
     let mut jar = Jar::signed_in(&layer, "ada").await;
     let before = jar.clone();
     let gate = Gate::new();

@@ -6,7 +6,7 @@ use tower_keep::{
     Applied, Change, Created, Cursor, Lifetime, NewRecord, Purge, Record, ReplicatedStore, Rotated,
     SessionId, Store, StoreErrorKind, TestClock, Token, UserId,
 };
-use tower_keep_tests::{Call, Fault};
+use tower_keep_tests::{Call, Fault, Gate};
 
 use super::support::{Member, members, over, send_away};
 
@@ -125,6 +125,26 @@ async fn without_a_quorum_it_is_an_outage_and_never_no_session() {
 }
 
 /// A member that never answers costs nobody its deadline, which is half a second here.
+#[tokio::test(start_paused = true)]
+async fn session_that_begins_during_a_read_is_no_outage_while_a_member_is_away() {
+    let shop = Shop::open();
+    let id = Token::random().unwrap().id();
+    let (early, late) = (Gate::new(), Gate::new());
+    send_away(&shop.members[1]);
+    shop.members[0].next(Call::Load, Fault::ParksAfter(early.clone()));
+    shop.members[2].next(Call::Load, Fault::Parks(late.clone()));
+    let other = over(&shop.members, &shop.clock);
+    let reader = tokio::spawn(async move { other.load(&id).await });
+    early.arrived(1).await;
+    late.arrived(1).await;
+
+    let new = NewRecord::new("shop".into(), Lifetime::default());
+    shop.store.create(&id, &new).await.unwrap();
+    late.open(1);
+    early.open(1);
+    assert!(reader.await.unwrap().unwrap().is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn silent_member_does_not_slow_the_others() {
     for silent in 0..3 {
