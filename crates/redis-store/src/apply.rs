@@ -1,6 +1,6 @@
 //! Writes a change.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use redis::Cmd;
 use tower_keep_core::{Applied, Change, Loaded, Receipt, SessionId, StoreError, Timestamp};
@@ -77,12 +77,17 @@ impl Keep {
     }
 
     /// The time and the session's end after a change that only sets and removes fields, as this side reckons
-    /// them; the server writes them if its clock agrees.
+    /// them.
+    ///
+    /// The server writes them where the state is still the one that was read; it says by its own clock whether
+    /// the session has ended.
     fn times(&self, key: &[u8], change: &Change) -> Option<(Timestamp, Timestamp)> {
         let now = self.link.reckoned(key).filter(|_| is_plain(change))?;
         let left = millis(change.lifetime.idle);
         let end = now.as_millis().saturating_add(left).min(absolute_end(change));
-        (now.as_millis() > 0).then_some((now, Timestamp::from_millis(end)))
+        // What has expired is not there, unless a test turned the clock.
+        let is_live = now.as_millis() > 0 && change.base_expires_at > now;
+        is_live.then_some((now, Timestamp::from_millis(end)))
     }
 
     fn change(
@@ -96,19 +101,22 @@ impl Keep {
         command.arg(self.link.shift());
         let base = change.base_version;
         let following = base.saturating_add(1);
-        let mut state = String::new();
-        if let Some((now, end)) = times {
-            let (now, end) = (now.as_millis(), end.as_millis());
-            let created = change.created_at.as_millis();
-            // How far the place in the user's set reaches, unless the lifetimes were changed since.
-            let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
-            let second = (now - self.link.shift()) / 1_000;
-            command.arg(format!("[{base},{created},{reach},"));
-            command.arg(format!("{second} {}", second + 1)).arg(end);
-            state = format!("[{following},{created},{reach},{now},{end}]");
-        } else {
-            command.arg("").arg("").arg("");
-        }
+        let after = match times {
+            Some((now, end)) => {
+                let created = change.created_at;
+                // How far the place in the user's set reaches, unless the lifetimes were changed since.
+                let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
+                let (active, expires) = (change.base_last_active, change.base_expires_at);
+                command
+                    .arg(hash::state(base, created, reach, active, expires))
+                    .arg(end.as_millis());
+                hash::state(following, created, reach, now, end)
+            }
+            None => {
+                command.arg(format!("[{base},")).arg("");
+                format!("[{following},")
+            }
+        };
         let (idle, absolute) = (millis(change.lifetime.idle), millis(change.lifetime.absolute));
         let mode = match (change.clear, change.exact) {
             (true, _) => "clear",
@@ -117,9 +125,11 @@ impl Keep {
         };
         let restart = if change.restart { "restart" } else { "" };
         let user = if change.user.is_some() { "user" } else { "" };
-        command
-            .arg(format!("{idle} {absolute} {raised} {base} {following} {mode} {restart} {user}"));
-        command.arg(8 + 2 * pairs_of(change)).arg("@state").arg(state);
+        let mut rest = String::with_capacity(64);
+        // Writing to a string does not fail.
+        let _ = write!(rest, "{idle} {absolute} {raised} {mode} {restart} {user}");
+        command.arg(rest);
+        command.arg(7 + 2 * pairs_of(change)).arg("@state").arg(after);
         edits(&mut command, change);
         command
     }

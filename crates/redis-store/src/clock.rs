@@ -19,8 +19,9 @@ const GOOD_FOR_MILLIS: i64 = 10_000;
 
 /// The time of the server: asked once in ten seconds, and reckoned on from then.
 ///
-/// It tells the time that a record was read at, from which the layer sees whether a touch is due. What
-/// is written is dated by the server itself, and a record expires by the server's own clock.
+/// It tells the time that a record was read at, from which the layer sees whether a touch is due, and dates new
+/// sessions and most changes, so that the server need not make texts of numbers. A record expires by the
+/// server's own clock.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerClock(Arc<Reckoning>);
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tower_keep_core::{Created, NewRecord, Receipt, SessionId, StoreError, Timestamp};
 
 use crate::{
-    hash::pairs,
+    hash::{self, pairs},
     keep::{ATTEMPTS, Keep, LATEST, arguments, how, lifetime, millis, rarely, receipt, restless},
     key::digits,
     payload::payload,
@@ -94,13 +94,13 @@ impl Keep {
         let Some(now) = self.link.put_at(key) else { return Ok(None) };
         let created = now.as_millis();
         let end = created.saturating_add(left).min(LATEST);
-        let state = format!("[1,{created},0,{created},{end}]");
+        let expires_at = Timestamp::from_millis(end);
+        let state = hash::state(1, now, 0, now, expires_at);
         let own = [("@state", &*state)].into_iter();
         let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
         let all: Vec<_> = own.chain(pairs).collect();
         let Some(hash) = payload(all.into_iter()) else { return Ok(None) };
         let done = self.link.put(key, end, &hash).await?;
-        let expires_at = Timestamp::from_millis(end);
         Ok(done.then_some(Receipt { version: 1, at: now, expires_at, evicted: 0 }))
     }
 }

@@ -3,7 +3,7 @@
 //! A field of the session is a field of the hash, with its JSON as it is. What begins with `@` is ours;
 //! a session's own name that does so has one more `@` before it.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{borrow::Cow, cell::RefCell, fmt::Write};
 
 use redis::Value;
 use tower_keep_core::{
@@ -155,6 +155,22 @@ impl State {
         }
         Some(Self { version, created_at, last_active, expires_at })
     }
+}
+
+/// The text of a state.
+pub(crate) fn state(
+    version: u64,
+    created_at: Timestamp,
+    reach: i64,
+    last_active: Timestamp,
+    expires_at: Timestamp,
+) -> String {
+    let (created, active) = (created_at.as_millis(), last_active.as_millis());
+    // Room for all but the longest.
+    let mut text = String::with_capacity(72);
+    // Writing to a string does not fail.
+    let _ = write!(text, "[{version},{created},{reach},{active},{}]", expires_at.as_millis());
+    text
 }
 
 /// The names and values of a hash that a record begins with, apart from its state.

@@ -48,17 +48,18 @@ impl Work<'_> {
     pub(super) async fn change(&mut self, manager: &Manager) -> Result<Outcome, Error> {
         let mut turn = None;
         while self.draft.attempts < MAX_ATTEMPTS {
-            let Some(live) = self.live.take() else {
-                return Ok(Outcome::Gone);
-            };
             if self.draft.attempts > 0 && turn.is_none() {
+                let Some(Live { id, .. }) = &*self.live else {
+                    return Ok(Outcome::Gone);
+                };
                 let limit = manager.settings().store_timeout.saturating_mul(TURN_IN_TIMEOUTS);
-                turn = Some(manager.queue().turn(&live.id, limit).await?);
+                turn = Some(manager.queue().turn(id, limit).await?);
             } else if self.draft.attempts > 1 {
                 pause(self.draft.attempts).await;
             }
-            let target = self.new_token()?;
-            let mut attempt = self.attempt(manager, live, target);
+            let Some(mut attempt) = self.attempt(manager)? else {
+                return Ok(Outcome::Gone);
+            };
             let store = manager.store();
             let answer = match &attempt.target {
                 None => {
@@ -84,11 +85,9 @@ impl Work<'_> {
         if self.draft.attempts > 0 {
             return Ok(Outcome::Contended);
         }
-        let Some(live) = self.live.take() else {
+        let Some(mut attempt) = self.attempt(manager)? else {
             return Ok(Outcome::Gone);
         };
-        let target = self.new_token()?;
-        let mut attempt = self.attempt(manager, live, target);
         let store = manager.store();
         let answer = match &attempt.target {
             None => {
@@ -105,21 +104,22 @@ impl Work<'_> {
         Ok(outcome.unwrap_or(Outcome::Contended))
     }
 
-    fn new_token(&self) -> Result<Option<Token>, Error> {
-        match self.task.plan {
-            Plan::Rotate => Ok(Some(Token::random()?)),
-            _ => Ok(None),
-        }
-    }
-
+    /// Takes the session to make an attempt; `None` if it has ended.
     #[inline]
-    fn attempt(&mut self, manager: &Manager, live: Live, target: Option<Token>) -> Attempt {
+    fn attempt(&mut self, manager: &Manager) -> Result<Option<Attempt>, Error> {
+        let Some(live) = self.live.take() else {
+            return Ok(None);
+        };
+        let target = match self.task.plan {
+            Plan::Rotate => Some(Token::random()?),
+            _ => None,
+        };
         self.draft.attempts += 1;
         let Live { id, token, record, at } = live;
         let change = self.change_of(manager, &record);
         let remembered = change.remember.unwrap_or(record.remember);
         let record = (self.task.observed || target.is_some()).then_some(record);
-        Attempt { id, token, at, record, change, remembered, target }
+        Ok(Some(Attempt { id, token, at, record, change, remembered, target }))
     }
 
     /// Settles the answer to an attempt; `None` if another is to be made.

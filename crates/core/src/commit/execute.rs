@@ -163,15 +163,18 @@ fn begin<'a>(
     (exchange.take_turn(state), Taken { task, live, draft, message: None })
 }
 
-async fn finish(
+#[expect(clippy::manual_async_fn, reason = "an `async fn` would hold all that it is given twice")]
+fn finish(
     exchange: SharedExchange,
     turn: Turn<SharedExchange>,
     moment: Moment,
     mut taken: Taken,
-) -> Result<Head, Error> {
-    let (manager, client) = (exchange.manager(), exchange.client());
-    let outcome = carry_out(manager, client, taken.work()).await;
-    settle(&exchange, turn, moment, taken, outcome)
+) -> impl Future<Output = Result<Head, Error>> {
+    async move {
+        let (manager, client) = (exchange.manager(), exchange.client());
+        let outcome = carry_out(manager, client, taken.work()).await;
+        settle(&exchange, turn, moment, taken, outcome)
+    }
 }
 
 /// Carries the work out where the store answers at once; `None` if another writer is in the way.

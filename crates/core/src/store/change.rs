@@ -116,6 +116,10 @@ pub struct Change {
     pub client: Option<Client>,
     /// Whether that record was remembered.
     pub base_remember: bool,
+    /// When that record was used last.
+    pub base_last_active: Timestamp,
+    /// When that record was to expire.
+    pub base_expires_at: Timestamp,
     /// How long the session lives from now on.
     pub lifetime: Lifetime,
     /// Whether the absolute lifetime begins anew, as it does when a user signs in.
@@ -159,6 +163,8 @@ impl Change {
             base_user: None,
             client: None,
             base_remember: record.remember,
+            base_last_active: record.last_active,
+            base_expires_at: record.expires_at,
             lifetime,
             restart: false,
             clear: false,

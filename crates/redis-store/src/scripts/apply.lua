@@ -1,7 +1,7 @@
--- As above; of ARGV[5]: idle, absolute, raised bound, base version, next version, 'merge' | 'bound' | 'clear',
--- 'restart' | '', 'user' | ''
-local idle, absolute, raised, base, following, mode, restart, user =
-  string.match(ARGV[5], '^(%d+) (%d+) (%-?%d+) (%d+) (%d+) (%a+) (%a*) (%a*)$')
+-- As above; of ARGV[4]: idle, absolute, raised bound, 'merge' | 'bound' | 'clear', 'restart' | '', 'user' | ''
+local idle, absolute, raised, mode, restart, user =
+  string.match(ARGV[4], '^(%d+) (%d+) (%-?%d+) (%a+) (%a*) (%a*)$')
+local base, following = string.match(ARGV[2], '^%[(%d+)'), string.match(ARGV[7], '^%[(%d+)')
 local version, created, bound = live()
 if not version then return absent() end
 if version ~= base then
@@ -16,12 +16,12 @@ if user == 'user' or (bound > 0 and reach > bound) then
 end
 if mode == 'clear' then clear() end
 local expires = expiry(created, idle, absolute)
-local last = tonumber(ARGV[6])
+local last = tonumber(ARGV[5])
 if last <= 4000 then
-  redis.call('HSET', key, '@state', state(following, created, expires, bound), unpack(ARGV, 9, last))
+  redis.call('HSET', key, '@state', state(following, created, expires, bound), unpack(ARGV, 8, last))
 else
   redis.call('HSET', key, '@state', state(following, created, expires, bound))
-  put('HSET', 9, last)
+  put('HSET', 8, last)
 end
 if #ARGV > last then put('HDEL', last + 1, #ARGV) end
 expire(expires)
