@@ -1,13 +1,14 @@
 //! Commits that outlive the request: [`Commit`].
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
 };
 
 use tokio::runtime::Handle;
 
-use crate::{Error, session::Head};
+use crate::{Error, ErrorKind, session::Head};
 
 type Outcome = Result<Head, Error>;
 type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -15,7 +16,7 @@ type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// A commit that runs to its end or its deadline once it has begun.
 ///
 /// Clients disconnect, and servers then drop the request's future. That does not stop the commit, which
-/// goes on in a task of its own from there; as long as somebody waits for it, it costs none.
+/// goes on in a task of its own from there; as long as a server waits for it, it costs none.
 pub(crate) struct Commit {
     /// Until its end.
     running: Option<Running>,
@@ -26,6 +27,26 @@ pub(crate) struct Commit {
 impl Commit {
     pub(super) fn new(commit: impl Future<Output = Outcome> + Send + 'static) -> Self {
         Self { running: Some(Box::pin(commit)), runtime: None }
+    }
+
+    /// Runs in a task of its own from where it waits first: a handler may hold on to it, not poll it any
+    /// more, and ask for another commit, which comes after it.
+    pub(crate) async fn by_itself(mut self) -> Outcome {
+        let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut self).poll(context))).await;
+        if let Poll::Ready(outcome) = begun {
+            return outcome;
+        }
+        let Some(runtime) = self.runtime.clone() else {
+            return self.await;
+        };
+        match runtime.spawn(self).await {
+            Ok(outcome) => outcome,
+            // An update function panicked on its replay: so does the request, as it would have
+            // without the task.
+            Err(end) if end.is_panic() => std::panic::resume_unwind(end.into_panic()),
+            // The runtime shuts down.
+            Err(_) => Err(ErrorKind::Unavailable.into()),
+        }
     }
 }
 

@@ -148,6 +148,25 @@ async fn save_dropped_at_any_point_leaves_the_record_as_before_or_as_committed()
 }
 
 /// On a runtime of several threads, where the commit goes on at once.
+#[tokio::test(start_paused = true)]
+async fn save_that_a_handler_holds_on_to_and_polls_no_more_goes_on() {
+    let World { layer, jar, store, .. } = World::new(Call::Apply).await;
+    let visit = Visit::to(&layer).with(&jar).run(async |session: Session| {
+        session.insert("a", 1)?;
+        let mut held = pin!(session.save());
+        let polled = poll_fn(|context| Poll::Ready(held.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+        session.insert("b", 2)?;
+        // It comes after the one before it.
+        session.save().await?;
+        held.await
+    });
+    let response = tokio::time::timeout(minutes(1), visit).await.expect("nobody waits for ever");
+    assert_eq!(response.status(), 200);
+    let (_, record) = store.inner().live().pop().unwrap();
+    assert_eq!(record.fields.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn aborted_tasks_leave_exact_counts() {
     let store = Faulty::new(ClockedStore::new());
