@@ -1,6 +1,6 @@
 //! Writes a change.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use redis::Cmd;
 use tower_keep_core::{Applied, Change, Loaded, Receipt, SessionId, StoreError, Timestamp};
@@ -13,6 +13,9 @@ use crate::{
     script::APPLY,
     users::Place,
 };
+
+/// What is reckoned here may be behind what others reckoned by so much.
+const LATE: Duration = Duration::from_secs(1);
 
 impl Keep {
     pub(crate) async fn apply(
@@ -82,7 +85,13 @@ impl Keep {
     /// The server writes them where the state is still the one that was read; it says by its own clock whether
     /// the session has ended.
     fn times(&self, key: &[u8], change: &Change) -> Option<(Timestamp, Timestamp)> {
-        let now = self.link.reckoned(key).filter(|_| is_plain(change))?;
+        let reckoned = self.link.reckoned(key).filter(|_| is_plain(change))?;
+        // Another one may have reckoned a little better. The change must not come before what it follows, and
+        // so cannot end the session earlier either. A clock that is far behind is wrong: the server knows.
+        if change.base_last_active.since(reckoned) > LATE {
+            return None;
+        }
+        let now = reckoned.max(change.base_last_active);
         let left = millis(change.lifetime.idle);
         let end = now.as_millis().saturating_add(left).min(absolute_end(change));
         // What has expired is not there, unless a test turned the clock.
@@ -178,5 +187,36 @@ pub(crate) fn edits(command: &mut Cmd, change: &Change) {
         if json.is_none() && !change.clear {
             command.arg(&*hash::field(name));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tower_keep_core::{Lifetime, Record};
+
+    use super::*;
+    use crate::keep::tests::unconnected;
+
+    #[tokio::test]
+    async fn clock_that_is_behind_another_ends_no_session_earlier() {
+        let keep = unconnected().await;
+        let now = Timestamp::from_millis(1_795_262_400_000);
+        let mut record = Record::new("shop".into(), now);
+        let ends = |record: &Record| {
+            let change = Change::new(record, Lifetime::default());
+            keep.times(b"key", &change).map(|(_, end)| end)
+        };
+        keep.link.learn(b"key", now, Instant::now());
+        let later = |seconds| now + Duration::from_secs(seconds);
+        record.expires_at = later(1_800);
+        assert!(ends(&record) <= Some(later(1_800)));
+        record.last_active = now + Duration::from_millis(900);
+        record.expires_at = record.last_active + Duration::from_secs(1_800);
+        assert_eq!(ends(&record), Some(record.expires_at));
+        record.last_active = later(60);
+        record.expires_at = later(1_860);
+        assert_eq!(ends(&record), None);
     }
 }

@@ -8,7 +8,7 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use redis::{ErrorKind, RedisError, Value};
@@ -16,6 +16,9 @@ use tower_keep_core::Timestamp;
 
 /// So long an estimate of the server's time is good.
 const GOOD_FOR_MILLIS: i64 = 10_000;
+
+/// What was asked longer ago than this tells too little of the time: the answer may have lain here unread.
+const LATEST_ANSWER: Duration = Duration::from_secs(1);
 
 /// The time of the server: asked once in ten seconds, and reckoned on from then.
 ///
@@ -65,9 +68,9 @@ impl ServerClock {
         good.then(|| Timestamp::from_millis(now))
     }
 
-    /// Takes a time that the server told.
-    pub(crate) fn learn(&self, now: Timestamp) {
-        self.take(now.as_millis().saturating_sub(self.shift()));
+    /// Takes a time that the server told, and when it was asked.
+    pub(crate) fn learn(&self, now: Timestamp, asked: Instant) {
+        self.take(now.as_millis().saturating_sub(self.shift()), asked);
     }
 
     /// Has the time asked for anew: the next answer may be another server's.
@@ -75,7 +78,10 @@ impl ServerClock {
         self.0.asked.store(self.elapsed() - GOOD_FOR_MILLIS, Relaxed);
     }
 
-    fn take(&self, now: i64) {
+    fn take(&self, now: i64, asked: Instant) {
+        if asked.elapsed() > LATEST_ANSWER {
+            return;
+        }
         // A part of a millisecond that was cut off must not make this clock the later one.
         let elapsed = self.elapsed() + 1;
         self.0.offset.store(now.saturating_sub(elapsed), Relaxed);
@@ -87,10 +93,10 @@ impl ServerClock {
         Self::new(self.0.turned.clone())
     }
 
-    /// Takes the answer to `TIME`.
-    pub(crate) fn set(&self, answer: &Value) -> Result<Timestamp, RedisError> {
+    /// Takes the answer to `TIME`, and when it was asked.
+    pub(crate) fn set(&self, answer: &Value, asked: Instant) -> Result<Timestamp, RedisError> {
         let now = millis(answer).ok_or((ErrorKind::Parse, "a time of no known form"))?;
-        self.take(now);
+        self.take(now, asked);
         Ok(Timestamp::from_millis(now.saturating_add(self.shift())))
     }
 

@@ -1,6 +1,6 @@
 //! Makes a session.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Instant};
 
 use tower_keep_core::{Created, NewRecord, Receipt, SessionId, StoreError, Timestamp};
 
@@ -54,11 +54,12 @@ impl Keep {
             lifetime(&mut command, new.lifetime);
             command.arg(if new.user.is_some() { "user" } else { "" }).arg(held_until);
             arguments(&mut command, &pairs);
+            let asked = Instant::now();
             let answer = self.link.call(&CREATE, command).await?;
             match answer.how {
                 how::DONE => {
                     let receipt = receipt(&answer, evicted)?;
-                    self.link.learn(&key, receipt.at);
+                    self.link.learn(&key, receipt.at, asked);
                     return Ok(Created::Created(receipt));
                 }
                 how::EVICTED => {

@@ -178,7 +178,7 @@ pub(crate) fn restless() -> StoreError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tower_keep_core::{Change, NewRecord};
 
     use super::*;
@@ -187,14 +187,19 @@ mod tests {
         servers::{Servers, Settings, Url},
     };
 
-    /// Above a thousand bytes, allocating them costs several times as much.
-    #[tokio::test]
-    async fn operations_stay_small() {
+    /// What has no server.
+    pub(crate) async fn unconnected() -> Keep {
         let settings = Settings::within(Duration::from_secs(1));
         let url = Url::read("redis://127.0.0.1:1", &settings).unwrap();
         let servers = Servers::connect(url, settings).await.unwrap();
         let link = Link::new(servers, ServerClock::new(None));
-        let keep = Keep { link, keys: Arc::new(Keys::new("")) };
+        Keep { link, keys: Arc::new(Keys::new("")) }
+    }
+
+    /// Above a thousand bytes, allocating them costs several times as much.
+    #[tokio::test]
+    async fn operations_stay_small() {
+        let keep = unconnected().await;
         let id = SessionId::from_bytes([0; 32]);
         let new = NewRecord::new("shop".into(), Lifetime::default());
         let record = Record::new("shop".into(), Timestamp::from_millis(0));

@@ -1,8 +1,11 @@
 //! Sends commands: [`Link`].
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
@@ -107,10 +110,10 @@ impl Link {
         self.servers.clock(key)?.estimate()
     }
 
-    /// Takes the time that the server of a key told.
-    pub(crate) fn learn(&self, key: &[u8], now: Timestamp) {
+    /// Takes the time that the server of a key told, and when it was asked.
+    pub(crate) fn learn(&self, key: &[u8], now: Timestamp, asked: Instant) {
         if let Some(clock) = self.servers.clock(key) {
-            clock.learn(now);
+            clock.learn(now, asked);
         }
     }
 

@@ -1,52 +1,37 @@
 //! Commits that outlive the request: [`Commit`].
 
 use std::{
-    future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{Error, ErrorKind, session::Head};
 
 type Outcome = Result<Head, Error>;
 type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-/// A commit that runs to its end or its deadline once it has begun.
+/// A commit that runs to its end or its deadline on its own once it has begun.
 ///
-/// Clients disconnect, and servers then drop the request's future. That does not stop the commit, which
-/// goes on in a task of its own from there; as long as a server waits for it, it costs none.
+/// Clients disconnect, and servers then drop the request's future; dropping this one does not stop
+/// the commit. That takes a task, which costs more than most commits do, so that one is made only where it
+/// is dropped, or waits longer than for one answer: whoever holds it may not poll it any more.
 pub(crate) struct Commit {
-    /// Until its end.
+    /// Until its end, or until it has a task.
     running: Option<Running>,
+    task: Option<JoinHandle<Outcome>>,
     /// Where it goes on, once it has begun.
     runtime: Option<Handle>,
+    /// Whether it may wait where it is polled.
+    stays: bool,
 }
 
 impl Commit {
-    pub(super) fn new(commit: impl Future<Output = Outcome> + Send + 'static) -> Self {
-        Self { running: Some(Box::pin(commit)), runtime: None }
-    }
-
-    /// Runs in a task of its own from where it waits first: a handler may hold on to it, not poll it any
-    /// more, and ask for another commit, which comes after it.
-    pub(crate) async fn by_itself(mut self) -> Outcome {
-        let begun = poll_fn(|context| Poll::Ready(Pin::new(&mut self).poll(context))).await;
-        if let Poll::Ready(outcome) = begun {
-            return outcome;
-        }
-        let Some(runtime) = self.runtime.clone() else {
-            return self.await;
-        };
-        match runtime.spawn(self).await {
-            Ok(outcome) => outcome,
-            // An update function panicked on its replay: so does the request, as it would have
-            // without the task.
-            Err(end) if end.is_panic() => std::panic::resume_unwind(end.into_panic()),
-            // The runtime shuts down.
-            Err(_) => Err(ErrorKind::Unavailable.into()),
-        }
+    /// A commit that waits here for its first answer if a server polls it, and not a handler, who may hold
+    /// on to it, not poll it any more, and ask for another commit, which comes after it.
+    pub(super) fn new(commit: impl Future<Output = Outcome> + Send + 'static, stays: bool) -> Self {
+        Self { running: Some(Box::pin(commit)), task: None, runtime: None, stays }
     }
 }
 
@@ -55,18 +40,32 @@ impl Future for Commit {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // Polled again after its end, or after a panic, it stays pending.
-        let Some(mut commit) = self.running.take() else {
+        if let Some(mut commit) = self.running.take() {
+            if let Poll::Ready(outcome) = commit.as_mut().poll(context) {
+                return Poll::Ready(outcome);
+            }
+            // Without a runtime there is nowhere to go on.
+            let runtime = self.runtime.take().or_else(|| Handle::try_current().ok());
+            match runtime {
+                Some(runtime) if !self.stays => self.task = Some(runtime.spawn(commit)),
+                runtime => {
+                    self.runtime = runtime;
+                    self.running = Some(commit);
+                    self.stays = false;
+                }
+            }
+        }
+        let Some(task) = &mut self.task else {
             return Poll::Pending;
         };
-        let outcome = commit.as_mut().poll(context);
-        if outcome.is_pending() {
-            if self.runtime.is_none() {
-                // Without a runtime there is nowhere to go on.
-                self.runtime = Handle::try_current().ok();
-            }
-            self.running = Some(commit);
-        }
-        outcome
+        Poll::Ready(match ready!(Pin::new(task).poll(context)) {
+            Ok(outcome) => outcome,
+            // An update function panicked on its replay: so does the request, as it would have
+            // without the task.
+            Err(end) if end.is_panic() => std::panic::resume_unwind(end.into_panic()),
+            // The runtime shuts down.
+            Err(_) => Err(ErrorKind::Unavailable.into()),
+        })
     }
 }
 

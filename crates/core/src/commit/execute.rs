@@ -81,6 +81,7 @@ fn commit_alone(exchange: &mut Exchange, head: &mut Head) -> Option<Result<(), E
 }
 
 fn commit(exchange: &SharedExchange, moment: Moment, observed: bool, head: &mut Head) -> Begun {
+    let stays = moment == Moment::Response;
     let manager = exchange.manager();
     let mut state = exchange.state();
     let task = match decide(manager, &mut state, moment, observed) {
@@ -94,7 +95,7 @@ fn commit(exchange: &SharedExchange, moment: Moment, observed: bool, head: &mut 
         Ok(Decision::Work(task)) => task,
         Ok(Decision::Busy) => {
             let exchange = SharedExchange::clone(exchange);
-            return Begun::Running(Commit::new(await_turn(exchange, moment, observed)));
+            return Begun::Running(Commit::new(await_turn(exchange, moment, observed), stays));
         }
     };
     let (turn, mut taken) = begin(exchange, state, task);
@@ -106,7 +107,7 @@ fn commit(exchange: &SharedExchange, moment: Moment, observed: bool, head: &mut 
     }
     let exchange = SharedExchange::clone(exchange);
     let turn = turn.held_by(SharedExchange::clone(&exchange));
-    Begun::Running(Commit::new(finish(exchange, turn, moment, taken)))
+    Begun::Running(Commit::new(finish(exchange, turn, moment, taken), stays))
 }
 
 async fn await_turn(

@@ -88,7 +88,7 @@ impl Session {
     pub async fn save(&self) -> Result<(), Error> {
         match commit_now(&self.exchange) {
             Begun::Ended(outcome) => outcome,
-            Begun::Running(commit) => commit.by_itself().await.map(drop),
+            Begun::Running(commit) => commit.await.map(drop),
         }
     }
 

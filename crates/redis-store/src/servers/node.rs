@@ -1,6 +1,6 @@
 //! One server: [`Node`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
@@ -115,9 +115,10 @@ impl Node {
         if let Some(now) = self.0.clock.now() {
             return Ok((self.send(&command).await?, now));
         }
+        let asked = Instant::now();
         let both = [redis::cmd("TIME"), command];
         let [time, reply] = Box::pin(some(&self.0.reads, &both)).await?;
-        let now = self.0.clock.set(&time.value()?)?;
+        let now = self.0.clock.set(&time.value()?, asked)?;
         Ok((reply.ok()?, now))
     }
 
@@ -131,7 +132,8 @@ impl Node {
 
     /// The server's time, asked for now.
     pub(crate) async fn ask_time(&self) -> Result<Timestamp, RedisError> {
-        self.0.clock.set(&self.send(&redis::cmd("TIME")).await?.value()?)
+        let asked = Instant::now();
+        self.0.clock.set(&self.send(&redis::cmd("TIME")).await?.value()?, asked)
     }
 }
 

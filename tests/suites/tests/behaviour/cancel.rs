@@ -147,7 +147,6 @@ async fn save_dropped_at_any_point_leaves_the_record_as_before_or_as_committed()
     drop_everywhere(true).await;
 }
 
-/// On a runtime of several threads, where the commit goes on at once.
 #[tokio::test(start_paused = true)]
 async fn save_that_a_handler_holds_on_to_and_polls_no_more_goes_on() {
     let World { layer, jar, store, .. } = World::new(Call::Apply).await;
@@ -167,6 +166,22 @@ async fn save_that_a_handler_holds_on_to_and_polls_no_more_goes_on() {
     assert_eq!(record.fields.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
 }
 
+#[tokio::test]
+async fn response_that_is_held_and_polled_no_more_is_committed() {
+    let World { layer, jar, store, .. } = World::new(Call::Apply).await;
+    let visit = Visit::to(&layer).with(&jar);
+    let mut held = pin!(visit.run(async |session: Session| session.insert("a", 1)));
+    let mut poll = async || poll_fn(|context| Poll::Ready(held.as_mut().poll(context))).await;
+    while store.count(Call::Apply) == 0 {
+        assert!(poll().await.is_pending());
+    }
+    // It has waited once; it waits once more.
+    assert!(poll().await.is_pending());
+    settle().await;
+    assert!(store.inner().live().iter().any(|(_, record)| record.fields.get("a").is_some()));
+}
+
+/// On a runtime of several threads, where the commit goes on at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn aborted_tasks_leave_exact_counts() {
     let store = Faulty::new(ClockedStore::new());
