@@ -113,3 +113,21 @@ fn millis(answer: &Value) -> Option<i64> {
         |place: usize| -> Option<i64> { crate::hash::text(parts.get(place)?).ok()?.parse().ok() };
     Some(part(0)?.saturating_mul(1_000).saturating_add(part(1)? / 1_000))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_reckoned_from_fresh_answers_until_another_server_may_tell_it() {
+        let clock = ServerClock::new(None);
+        let told = Timestamp::from_millis(1_795_262_400_000);
+        let long_ago = Instant::now().checked_sub(2 * LATEST_ANSWER).unwrap();
+        clock.learn(told, long_ago);
+        assert_eq!(clock.now(), None);
+        clock.learn(told, Instant::now());
+        assert!(clock.now().is_some_and(|now| now.since(told) < LATEST_ANSWER));
+        clock.forget();
+        assert_eq!(clock.now(), None);
+    }
+}

@@ -187,7 +187,7 @@ pub(crate) mod tests {
         servers::{Servers, Settings, Url},
     };
 
-    /// What has no server.
+    /// One that has no server.
     pub(crate) async fn unconnected() -> Keep {
         let settings = Settings::within(Duration::from_secs(1));
         let url = Url::read("redis://127.0.0.1:1", &settings).unwrap();

@@ -60,7 +60,8 @@ impl Answers {
             }
             // A member that was asked before the session began and another one that was asked after it
             // make no quorum, though both have it now.
-            if answers.calls.are_over() && !is_divided && std::mem::take(&mut is_first_look) {
+            let is_doubtful = !is_divided && answers.voters() > 0;
+            if answers.calls.are_over() && is_doubtful && std::mem::take(&mut is_first_look) {
                 answers.calls = members.load_each(answers.empty(), id);
             }
             if answers.calls.are_over() {

@@ -23,7 +23,8 @@ use crate::Jar;
 pub type Shared = Arc<dyn Store>;
 
 /// A layer whose reads are all written back, so that every late request tries to write.
-/// Patient too: a machine that is busy with other tests must not look like a store that is silent.
+///
+/// It is patient: a machine that is busy with other tests must not look like a store that is silent.
 fn eager(store: &Shared) -> SessionLayerBuilder {
     SessionLayer::builder(Arc::clone(store))
         .renew_after(Duration::ZERO)

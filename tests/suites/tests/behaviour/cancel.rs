@@ -181,6 +181,24 @@ async fn response_that_is_held_and_polled_no_more_is_committed() {
     assert!(store.inner().live().iter().any(|(_, record)| record.fields.get("a").is_some()));
 }
 
+#[test]
+fn response_dropped_outside_of_its_runtime_is_committed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (store, held) = runtime.block_on(async {
+        let World { layer, jar, store, .. } = World::new(Call::Apply).await;
+        let visit = Visit::to(&layer).with(&jar);
+        let mut held = Box::pin(visit.run(async |session: Session| session.insert("a", 1)));
+        while store.count(Call::Apply) == 0 {
+            let polled = poll_fn(|context| Poll::Ready(held.as_mut().poll(context))).await;
+            assert!(polled.is_pending());
+        }
+        (store, held)
+    });
+    drop(held);
+    runtime.block_on(settle());
+    assert!(store.inner().live().iter().any(|(_, record)| record.fields.get("a").is_some()));
+}
+
 /// On a runtime of several threads, where the commit goes on at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn aborted_tasks_leave_exact_counts() {

@@ -124,7 +124,6 @@ async fn without_a_quorum_it_is_an_outage_and_never_no_session() {
     assert_eq!(shop.record(&id).await.version, 1);
 }
 
-/// A member that never answers costs nobody its deadline, which is half a second here.
 #[tokio::test(start_paused = true)]
 async fn session_that_begins_during_a_read_is_no_outage_while_a_member_is_away() {
     let shop = Shop::open();
@@ -145,6 +144,7 @@ async fn session_that_begins_during_a_read_is_no_outage_while_a_member_is_away()
     assert!(reader.await.unwrap().unwrap().is_some());
 }
 
+/// A member that never answers costs nobody its deadline, which is half a second here.
 #[tokio::test(start_paused = true)]
 async fn silent_member_does_not_slow_the_others() {
     for silent in 0..3 {
