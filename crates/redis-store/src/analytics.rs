@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, Value};
+use redis::Value;
 use tower_keep_core::{LayerName, SessionId, Stats, StoreError, StoreErrorKind, Timestamp, UserId};
 
 use crate::{
     find::{MOST_SCANNED, Spot},
     hash::{self, State, bound_layer},
     keep::Keep,
+    servers::Command,
 };
 
 /// Figures of the live sessions, as [`RedisStore::analytics`](crate::RedisStore::analytics) finds them.
@@ -126,10 +127,10 @@ impl Keep {
         field: Option<&str>,
     ) -> Result<Vec<Known>, StoreError> {
         let field = field.map(hash::field);
-        let commands = ids.iter().map(|id| -> Cmd {
-            let mut command = redis::cmd("HMGET");
-            command.arg(self.keys.session(id)).arg(&["@state", "@layer", "@user", "@arriving"]);
-            command.arg(field.as_deref());
+        let commands = ids.iter().map(|id| -> Command {
+            let mut command = Command::new("HMGET");
+            command.arg(self.keys.session(id)).args(["@state", "@layer", "@user", "@arriving"]);
+            command.args(field.as_deref());
             command
         });
         let answers = self.link.ask_all(commands.collect()).await?;

@@ -50,9 +50,9 @@ impl Keep {
                 }
             }
             let mut command = CREATE.on(&key);
-            command.arg(self.link.shift());
+            command.number(self.link.shift());
             lifetime(&mut command, new.lifetime);
-            command.arg(if new.user.is_some() { "user" } else { "" }).arg(held_until);
+            command.arg(if new.user.is_some() { "user" } else { "" }).number(held_until);
             arguments(&mut command, &pairs);
             let asked = Instant::now();
             let answer = self.link.call(&CREATE, command).await?;

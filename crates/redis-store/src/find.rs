@@ -12,7 +12,7 @@ use crate::{
     hash::{Stored, text},
     keep::Keep,
     key::{Kind, digits},
-    servers::Shard,
+    servers::{Command, Shard},
 };
 
 /// So many places of a server's table are looked at by one `SCAN` at most.
@@ -106,8 +106,8 @@ impl Keep {
         after: Option<SessionId>,
     ) -> Result<Page, StoreError> {
         let key = self.keys.user(layer, user);
-        let mut command = redis::cmd("ZRANGE");
-        command.arg(&*key).arg(0).arg(-1);
+        let mut command = Command::new("ZRANGE");
+        command.arg(&*key).number(0).number(-1);
         let Value::Array(members) = self.link.send(&command).await? else {
             return Err(unexpected());
         };
@@ -221,8 +221,13 @@ impl Keep {
     ) -> Result<(Option<Spot>, Vec<Vec<u8>>), StoreError> {
         let after = shards.partition_point(|shard| shard.first <= spot.shard);
         let shard = shards.get(after.saturating_sub(1)).ok_or_else(unexpected)?;
-        let mut command = redis::cmd("SCAN");
-        command.arg(spot.cursor).arg("MATCH").arg(self.keys.pattern()).arg("COUNT").arg(count);
+        let mut command = Command::new("SCAN");
+        command
+            .number(spot.cursor)
+            .arg("MATCH")
+            .arg(self.keys.pattern())
+            .arg("COUNT")
+            .number(count);
         let answer = shard.node.send(&command).await.and_then(|reply| reply.value());
         let Value::Array(answer) = answer.map_err(failed)? else {
             return Err(unexpected());

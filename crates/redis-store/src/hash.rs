@@ -3,7 +3,7 @@
 //! A field of the session is a field of the hash, with its JSON as it is. What begins with `@` is ours;
 //! a session's own name that does so has one more `@` before it.
 
-use std::{borrow::Cow, cell::RefCell, fmt::Write};
+use std::{borrow::Cow, cell::RefCell};
 
 use redis::Value;
 use tower_keep_core::{
@@ -165,11 +165,16 @@ pub(crate) fn state(
     last_active: Timestamp,
     expires_at: Timestamp,
 ) -> String {
-    let (created, active) = (created_at.as_millis(), last_active.as_millis());
     // Room for all but the longest.
     let mut text = String::with_capacity(72);
-    // Writing to a string does not fail.
-    let _ = write!(text, "[{version},{created},{reach},{active},{}]", expires_at.as_millis());
+    let mut digits = itoa::Buffer::new();
+    text.push('[');
+    text.push_str(digits.format(version));
+    for time in [created_at.as_millis(), reach, last_active.as_millis(), expires_at.as_millis()] {
+        text.push(',');
+        text.push_str(digits.format(time));
+    }
+    text.push(']');
     text
 }
 

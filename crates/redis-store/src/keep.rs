@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use redis::{Cmd, Value};
+use redis::Value;
 use tower_keep_core::{
     Lifetime, Loaded, Receipt, Record, SessionId, StoreError, StoreErrorKind, Timestamp, Touch,
     Touched,
@@ -15,6 +15,7 @@ use crate::{
     key::{Keys, digits},
     link::{Answer, Link},
     script::{DELETE, TOUCH},
+    servers::Command,
 };
 
 /// How scripts say how they ended.
@@ -83,9 +84,9 @@ impl Keep {
         let mut raised = 0;
         for _ in 0..ATTEMPTS {
             let mut command = TOUCH.on(&key);
-            command.arg(self.link.shift());
+            command.number(self.link.shift());
             lifetime(&mut command, touch.lifetime);
-            command.arg(raised);
+            command.number(raised);
             let answer = self.link.call(&TOUCH, command).await?;
             match answer.how {
                 how::DONE => return Ok(Touched::Touched(receipt(&answer, 0)?)),
@@ -106,7 +107,7 @@ impl Keep {
         let key = self.keys.session(id);
         for _ in 0..ATTEMPTS {
             let mut command = DELETE.on(&key);
-            command.arg(self.link.shift());
+            command.number(self.link.shift());
             let answer = self.link.call(&DELETE, command).await?;
             match answer.how {
                 how::DONE => {
@@ -159,17 +160,17 @@ pub(crate) fn other(id: &SessionId, answer: &Answer) -> Result<Loaded, StoreErro
 }
 
 /// Adds both clocks, in milliseconds.
-pub(crate) fn lifetime(command: &mut Cmd, lifetime: Lifetime) {
-    command.arg(millis(lifetime.idle)).arg(millis(lifetime.absolute));
+pub(crate) fn lifetime(command: &mut Command, lifetime: Lifetime) {
+    command.number(millis(lifetime.idle)).number(millis(lifetime.absolute));
 }
 
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis().min(LONGEST)).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn arguments<N: AsRef<str>>(command: &mut Cmd, pairs: &[(N, String)]) {
+pub(crate) fn arguments<N: AsRef<str>>(command: &mut Command, pairs: &[(N, String)]) {
     for (name, value) in pairs {
-        command.arg(name.as_ref()).arg(&**value);
+        command.arg(name.as_ref()).arg(value);
     }
 }
 

@@ -82,7 +82,8 @@
 //!
 //! # Sliding expiry
 //!
-//! A change moves the idle deadline in the same step; a read does so once the last use is as long ago as the layer's
+//! A change moves the idle deadline in the same step, but for one that follows another within a second (within a
+//! thousandth of the idle timeout, if that is shorter); a read does so once the last use is as long ago as the layer's
 //! `renew_after`, by one more round trip. Minutes since the sign-in, with 30 of idle timeout:
 //!
 //! | minute | request | ends at, `renew_after` 1 minute | ends at, `renew_after` 25 minutes |
@@ -142,7 +143,7 @@
 //!
 //! # The client
 //!
-//! The `redis` crate, for its URLs, commands, errors and Sentinel: with `GETEX` and `SET` over the same server it
+//! The `redis` crate, for its URLs, values, errors and Sentinel: with `GETEX` and `SET` over the same server it
 //! served 1.45 to 1.9 times the requests of `fred` where sessions are read and changed.
 //!
 //! Not its connections: it makes two values of each field of a hash, and a read of a session of 100 fields
@@ -156,6 +157,7 @@ mod apply;
 mod builder;
 mod clock;
 mod create;
+mod edit;
 mod error;
 mod find;
 mod hash;

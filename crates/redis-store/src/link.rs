@@ -8,14 +8,14 @@ use std::{
     time::Instant,
 };
 
-use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, ServerErrorKind, Value};
 use tower_keep_core::{StoreError, Timestamp};
 
 use crate::{
     clock::ServerClock,
     error::{failed, unexpected},
     script::Script,
-    servers::{Reply, Servers, Shard},
+    servers::{Command, Reply, Servers, Shard},
 };
 
 /// What sends commands, and tells errors of the store's kinds.
@@ -33,26 +33,34 @@ impl Link {
     }
 
     /// Sends a command that only reads.
-    pub(crate) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
+    pub(crate) async fn send(&self, command: &Command) -> Result<Value, StoreError> {
         self.servers.send(command).await.and_then(|reply| reply.value()).map_err(failed)
     }
 
     /// Sends commands that do not depend on each other, in one round trip to each server.
-    pub(crate) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, StoreError> {
+    pub(crate) async fn send_all(&self, commands: Vec<Command>) -> Result<Vec<Value>, StoreError> {
         let answers = self.servers.send_all(commands).await.map_err(failed)?;
         answers.into_iter().map(|answer| answer.extract_error().map_err(failed)).collect()
     }
 
+    /// Calls a script, and takes its answer apart.
+    pub(crate) async fn call(
+        &self,
+        script: &Script,
+        command: Command,
+    ) -> Result<Answer, StoreError> {
+        Answer::new(self.ask(script, command).await?.value().map_err(failed)?)
+    }
+
     /// Calls a script; sends its text where the server does not know it yet.
-    pub(crate) async fn call(&self, script: &Script, command: Cmd) -> Result<Answer, StoreError> {
-        let answer = match self.servers.write(&command).await {
+    pub(crate) async fn ask(&self, script: &Script, command: Command) -> Result<Reply, StoreError> {
+        let reply = match self.servers.write(&command).await {
             Err(error) if is_unknown(&error) => {
                 self.servers.write(&with_text(script, &command)).await
             }
-            answer => answer,
+            reply => reply,
         };
-        let value = answer.and_then(|reply| reply.value());
-        Answer::new(value.map_err(failed)?)
+        reply.map_err(failed)
     }
 
     /// Whether one server has all keys, so that a script can touch several.
@@ -65,8 +73,8 @@ impl Link {
     /// The first is sent as a text, since the second must not run without it.
     pub(crate) async fn call_after(
         &self,
-        first: (&Script, Cmd),
-        second: (&Script, Cmd),
+        first: (&Script, Command),
+        second: (&Script, Command),
     ) -> Result<(Answer, Answer), StoreError> {
         let both = [with_text(first.0, &first.1), second.1];
         let mut answers = self.servers.write_all(both.to_vec()).await.map_err(failed)?.into_iter();
@@ -86,8 +94,8 @@ impl Link {
     /// Puts a new hash under a key, with its end in the server's milliseconds. Returns whether it is done: if not,
     /// the key is taken or the server does not do that, and nothing was changed.
     pub(crate) async fn put(&self, key: &[u8], end: i64, hash: &[u8]) -> Result<bool, StoreError> {
-        let mut command = redis::cmd("RESTORE");
-        command.arg(key).arg(end).arg(hash).arg("ABSTTL");
+        let mut command = Command::with_room("RESTORE", key.len() + hash.len() + 64);
+        command.arg(key).number(end).arg(hash).arg("ABSTTL");
         match self.servers.write(&command).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("BUSYKEY") => Ok(false),
@@ -134,7 +142,7 @@ impl Link {
     /// error of its own.
     pub(crate) async fn ask_all(
         &self,
-        commands: Vec<Cmd>,
+        commands: Vec<Command>,
     ) -> Result<Vec<(Result<Value, StoreError>, Timestamp)>, StoreError> {
         let answers = self.servers.send_all_at(commands).await.map_err(failed)?;
         let each = answers.into_iter();
@@ -152,9 +160,9 @@ impl Link {
     }
 }
 
-fn hash_at(key: &[u8]) -> Cmd {
-    let mut read = Cmd::with_capacity(2, key.len() + 16);
-    read.arg("HGETALL").arg(key);
+fn hash_at(key: &[u8]) -> Command {
+    let mut read = Command::new("HGETALL");
+    read.arg(key);
     read
 }
 
@@ -163,14 +171,9 @@ fn is_unknown(error: &RedisError) -> bool {
 }
 
 /// The same call, with the text in place of the digest.
-fn with_text(script: &Script, command: &Cmd) -> Cmd {
-    let mut full = redis::cmd("EVAL");
-    full.arg(&*script.text);
-    for argument in command.args_iter().skip(2) {
-        if let Arg::Simple(bytes) = argument {
-            full.arg(bytes);
-        }
-    }
+fn with_text(script: &Script, command: &Command) -> Command {
+    let mut full = Command::new("EVAL");
+    full.arg(&script.text).args(command.words().skip(2));
     full
 }
 
@@ -185,8 +188,6 @@ impl Answer {
     fn new(value: Value) -> Result<Self, StoreError> {
         let mut rest = match value {
             Value::Array(rest) => rest,
-            // What is most often answered, in short.
-            Value::Int(how) => return Ok(Self { how, rest: Vec::new() }),
             _ => return Err(unexpected()),
         };
         match rest.first() {
@@ -197,11 +198,6 @@ impl Answer {
             }
             _ => Err(unexpected()),
         }
-    }
-
-    /// Whether it was only said how it ended.
-    pub(crate) fn is_short(&self) -> bool {
-        self.rest.is_empty()
     }
 
     pub(crate) fn number(&self, place: usize) -> Result<i64, StoreError> {

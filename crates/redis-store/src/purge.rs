@@ -10,6 +10,7 @@ use crate::{
     keep::{ATTEMPTS, Keep, arguments, how, receipt, restless},
     key::Kind,
     script::IMPORT,
+    servers::Command,
     users::{Place, Reserved},
 };
 
@@ -42,9 +43,9 @@ impl Keep {
             for key in &keys {
                 let Some(kind) = self.keys.kind(key) else { continue };
                 // Which of the keys are sessions, and not what a rotation left.
-                let mut is_live = redis::cmd("HEXISTS");
+                let mut is_live = Command::new("HEXISTS");
                 is_live.arg(&**key).arg("@state");
-                let mut unlink = redis::cmd("UNLINK");
+                let mut unlink = Command::new("UNLINK");
                 unlink.arg(&**key);
                 if let Kind::Session(_) = kind {
                     commands.push(is_live);
@@ -88,9 +89,9 @@ impl Keep {
                 }
             }
             let mut command = IMPORT.on(&self.keys.session(id));
-            command.arg(self.link.shift()).arg(record.version);
+            command.number(self.link.shift()).number(record.version);
             for time in [record.created_at, record.last_active, record.expires_at] {
-                command.arg(time.as_millis());
+                command.number(time.as_millis());
             }
             let (user, client) = (record.user.as_ref(), record.client.as_ref());
             command.arg(if user.is_some() { "user" } else { "" });

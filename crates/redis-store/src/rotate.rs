@@ -9,7 +9,6 @@
 //! old key; the mark, and what the old key names, are cleared afterwards. So exactly one of both ids is
 //! live at each moment, and a process that dies in between leaves nothing that a reader cannot resolve.
 
-use redis::Cmd;
 use tower_keep_core::{Change, Loaded, Record, Rotated, SessionId, StoreError};
 
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
     key::digits,
     link::Answer,
     script::{ARRIVE, CANCEL, DEPART, MOVE, RESERVE},
+    servers::Command,
     users::{Place, Reserved},
 };
 
@@ -86,10 +86,10 @@ impl Keep {
                 continue;
             }
             let mut command = ARRIVE.on(&self.keys.session(new));
-            command.arg(self.link.shift());
+            command.number(self.link.shift());
             lifetime(&mut command, change.lifetime);
-            command.arg(if after.user.is_some() { "user" } else { "" }).arg(held_until);
-            command.arg(digits(old)).arg(after.version);
+            command.arg(if after.user.is_some() { "user" } else { "" }).number(held_until);
+            command.arg(digits(old)).number(after.version);
             command.arg(match change.restart {
                 true => String::new(),
                 false => base.created_at.as_millis().to_string(),
@@ -192,19 +192,19 @@ impl Keep {
         base: &Record,
         place: Option<&[u8]>,
         held_until: i64,
-    ) -> Cmd {
+    ) -> Command {
         let (from, to) = (self.keys.session(old), self.keys.session(new));
         let mut keys = vec![&*from, &*to];
         keys.extend(place);
         let mut command = MOVE.on_all(&keys);
-        command.arg(self.link.shift());
+        command.number(self.link.shift());
         lifetime(&mut command, change.lifetime);
-        command.arg(change.base_version).arg(change.base_version.saturating_add(1));
+        command.number(change.base_version).number(change.base_version.saturating_add(1));
         command.arg(digits(new)).arg(bound_to(new, &change.layer));
         command.arg(if change.clear { "clear" } else { "" });
         command.arg(if change.restart { "restart" } else { "" });
-        command.arg(held_until).arg(base.created_at.as_millis());
-        command.arg(12 + 2 * pairs_of(change));
+        command.number(held_until).number(base.created_at.as_millis());
+        command.number(12 + 2 * pairs_of(change));
         edits(&mut command, change);
         command
     }
@@ -246,16 +246,16 @@ impl Keep {
         expires_at: i64,
     ) -> Result<Answer, StoreError> {
         let mut command = DEPART.on(&self.keys.session(old));
-        command.arg(self.link.shift()).arg(base.version).arg(digits(new));
-        command.arg(expires_at.saturating_add(SLACK_MILLIS).min(1 << 53));
-        command.arg(base.created_at.as_millis());
+        command.number(self.link.shift()).number(base.version).arg(digits(new));
+        command.number(expires_at.saturating_add(SLACK_MILLIS).min(1 << 53));
+        command.number(base.created_at.as_millis());
         self.link.call(&DEPART, command).await
     }
 
     /// Takes back a record that has not arrived.
     async fn cancel(&self, old: &SessionId, new: &SessionId) -> Result<(), StoreError> {
         let mut command = CANCEL.on(&self.keys.session(new));
-        command.arg(self.link.shift()).arg(digits(old));
+        command.number(self.link.shift()).arg(digits(old));
         self.link.call(&CANCEL, command).await.map(drop)
     }
 

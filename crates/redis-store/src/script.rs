@@ -2,33 +2,34 @@
 
 use std::sync::LazyLock;
 
-use redis::Cmd;
+use crate::servers::Command;
 
 /// A script of the server, called by the digest of its text.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) text: String,
-    digest: String,
+    /// What each call of it begins with.
+    call: Command,
 }
 
 impl Script {
     fn new(parts: &[&str]) -> Self {
         let text = parts.concat();
-        let digest = redis::Script::new(&text).get_hash().to_owned();
-        Self { text, digest }
+        let mut call = Command::new("EVALSHA");
+        call.arg(redis::Script::new(&text).get_hash());
+        Self { text, call }
     }
 
     /// The command that calls it on a key, to which arguments are added.
-    pub(crate) fn on(&self, key: &[u8]) -> Cmd {
+    pub(crate) fn on(&self, key: &[u8]) -> Command {
         self.on_all(&[key])
     }
 
     /// As [`on`](Self::on), on several keys.
-    pub(crate) fn on_all(&self, keys: &[&[u8]]) -> Cmd {
+    pub(crate) fn on_all(&self, keys: &[&[u8]]) -> Command {
         // Room for the arguments of most calls.
-        let mut command = Cmd::with_capacity(24, 512);
-        command.arg("EVALSHA");
-        command.arg(&*self.digest).arg(keys.len()).arg(keys);
+        let mut command = self.call.longer(400);
+        command.number(keys.len()).args(keys);
         command
     }
 }
@@ -41,18 +42,20 @@ macro_rules! scripts {
 }
 
 scripts! {
-    APPLY = "write" "prelude" "apply";
+    APPLY = "prelude" "apply";
     ARRIVE = "prelude" "free" "arrive";
     CANCEL = "prelude" "cancel";
     CREATE = "prelude" "free" "create";
     DELETE = "prelude" "delete";
     DEPART = "prelude" "depart";
+    EDIT = "edit";
     EVICT = "prelude" "evict";
     FORGET = "prelude" "forget";
     IMPORT = "prelude" "free" "import";
     MOVE = "prelude" "move";
     RELEASE = "prelude" "release";
     RESERVE = "prelude" "reserve";
+    SET = "set";
     SETTLE = "prelude" "settle";
     TOUCH = "prelude" "touch";
 }

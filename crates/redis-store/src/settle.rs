@@ -9,6 +9,7 @@ use crate::{
     key::digits,
     link::Answer,
     script::{FORGET, SETTLE},
+    servers::Command,
 };
 
 impl Keep {
@@ -20,7 +21,7 @@ impl Keep {
         id: &SessionId,
         from: &SessionId,
     ) -> Result<bool, StoreError> {
-        let mut moved = redis::cmd("HGET");
+        let mut moved = Command::new("HGET");
         moved.arg(self.keys.session(from)).arg("@moved");
         let to = self.link.send(&moved).await?;
         if hash::text(&to).is_ok_and(|to| to == digits(id)) {
@@ -28,7 +29,7 @@ impl Keep {
             return Ok(true);
         }
         // Another may have settled it, and cleared the mark of its departure, in between.
-        let mut arriving = redis::cmd("HGET");
+        let mut arriving = Command::new("HGET");
         arriving.arg(self.keys.session(id)).arg("@arriving");
         let arriving = self.link.send(&arriving).await?;
         Ok(!hash::text(&arriving).is_ok_and(|text| text.starts_with(&digits(from))))
@@ -37,10 +38,10 @@ impl Keep {
     /// Ends a rotation whose old id has let go: the record is there by itself, the mark goes.
     pub(crate) async fn finish(&self, old: &SessionId, new: &SessionId) -> Result<(), StoreError> {
         let mut settle = SETTLE.on(&self.keys.session(new));
-        settle.arg(self.link.shift()).arg(digits(old));
+        settle.number(self.link.shift()).arg(digits(old));
         self.link.call(&SETTLE, settle).await?;
         let mut forget = FORGET.on(&self.keys.session(old));
-        forget.arg(self.link.shift()).arg(digits(new));
+        forget.number(self.link.shift()).arg(digits(new));
         self.link.call(&FORGET, forget).await.map(drop)
     }
 

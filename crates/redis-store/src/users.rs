@@ -7,7 +7,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use redis::{Cmd, Value};
+use redis::Value;
 use tower_keep_core::{
     LayerName, Lifetime, OverLimit, SessionId, StoreError, Timestamp, UserId, UserLimit,
 };
@@ -18,6 +18,7 @@ use crate::{
     keep::{ATTEMPTS, Keep, how, millis, restless},
     key::digits,
     script::{EVICT, RELEASE, RESERVE},
+    servers::Command,
 };
 
 /// So long a place is held for a session that is being made: longer than any call's deadline.
@@ -128,7 +129,7 @@ impl Keep {
     }
 
     /// The call that asks for a place that there is no limit of.
-    pub(crate) fn asks(&self, key: &[u8], place: &Place<'_>) -> Cmd {
+    pub(crate) fn asks(&self, key: &[u8], place: &Place<'_>) -> Command {
         self.ask(key, place, hold(place), 0, &[])
     }
 
@@ -139,13 +140,13 @@ impl Keep {
         hold: Duration,
         limit: u32,
         dead: &[String],
-    ) -> Cmd {
+    ) -> Command {
         let mut command = RESERVE.on(key);
-        command.arg(self.link.shift()).arg(digits(place.id));
+        command.number(self.link.shift()).arg(digits(place.id));
         command.arg(place.created_at.map_or_else(String::new, |at| at.as_millis().to_string()));
-        command.arg(millis(place.lifetime.absolute)).arg(millis(hold)).arg(limit);
+        command.number(millis(place.lifetime.absolute)).number(millis(hold)).number(limit);
         command.arg(place.replaces.map_or_else(String::new, digits));
-        command.arg(dead);
+        command.args(dead);
         command
     }
 
@@ -180,7 +181,7 @@ impl Keep {
     /// Gives places up. What stays because this fails is dropped when it is met.
     pub(crate) async fn release(&self, key: &[u8], ids: &[String]) {
         let mut command = RELEASE.on(key);
-        command.arg(self.link.shift()).arg(ids);
+        command.number(self.link.shift()).args(ids);
         if let Err(error) = self.link.call(&RELEASE, command).await {
             tracing::debug!(%error, "places in a user's set stay until they are met");
         }
@@ -191,8 +192,8 @@ impl Keep {
         let mut seen = Vec::with_capacity(ids.len());
         let parsed: Vec<Option<SessionId>> = ids.iter().map(|id| id.parse().ok()).collect();
         let commands = parsed.iter().flatten().map(|id| {
-            let mut command = redis::cmd("HMGET");
-            command.arg(self.keys.session(id)).arg(&["@state", "@layer", "@user", "@arriving"]);
+            let mut command = Command::new("HMGET");
+            command.arg(self.keys.session(id)).args(["@state", "@layer", "@user", "@arriving"]);
             command
         });
         let mut answers = self.link.send_all(commands.collect()).await?.into_iter();
@@ -232,7 +233,7 @@ impl Keep {
     async fn evict(&self, id: &str, held: &str) -> Result<u32, StoreError> {
         let id = id.parse().map_err(|_| unexpected())?;
         let mut command = EVICT.on(&self.keys.session(&id));
-        command.arg(self.link.shift()).arg(held).arg(KEEP_OUT_MILLIS);
+        command.number(self.link.shift()).arg(held).number(KEEP_OUT_MILLIS);
         let answer = self.link.call(&EVICT, command).await?;
         Ok(u32::from(answer.how == how::DONE))
     }
@@ -253,7 +254,7 @@ impl Keep {
         let ids: Vec<(SessionId, String)> =
             ids.into_iter().filter_map(|id| Some((id.parse().ok()?, id))).collect();
         let commands = ids.iter().map(|(id, _)| {
-            let mut command = redis::cmd("EXISTS");
+            let mut command = Command::new("EXISTS");
             command.arg(self.keys.session(id));
             command
         });

@@ -1,7 +1,8 @@
--- As above; of ARGV[4]: idle, absolute, raised bound, 'merge' | 'bound' | 'clear', 'restart' | '', 'user' | ''
-local idle, absolute, raised, mode, restart, user =
-  string.match(ARGV[4], '^(%d+) (%d+) (%-?%d+) (%a+) (%a*) (%a*)$')
-local base, following = string.match(ARGV[2], '^%[(%d+)'), string.match(ARGV[7], '^%[(%d+)')
+-- idle, absolute, raised bound, 'merge' | 'bound' | 'clear', 'restart' | '', 'user' | '', the version that was
+-- read, the one that follows it, which of the arguments is the last that is set, names and values to set, names
+-- to remove
+local idle, absolute, raised, mode, restart, user, base, following = unpack(ARGV, 2, 9)
+local last = tonumber(ARGV[10])
 local version, created, bound = live()
 if not version then return absent() end
 if version ~= base then
@@ -16,13 +17,8 @@ if user == 'user' or (bound > 0 and reach > bound) then
 end
 if mode == 'clear' then clear() end
 local expires = expiry(created, idle, absolute)
-local last = tonumber(ARGV[5])
-if last <= 4000 then
-  redis.call('HSET', key, '@state', state(following, created, expires, bound), unpack(ARGV, 8, last))
-else
-  redis.call('HSET', key, '@state', state(following, created, expires, bound))
-  put('HSET', 8, last)
-end
-if #ARGV > last then put('HDEL', last + 1, #ARGV) end
+redis.call('HSET', key, '@state', state(following, created, expires, bound))
+put('HSET', 11, last)
+put('HDEL', last + 1, #ARGV)
 expire(expires)
 return {1, following, now, expires}

@@ -10,15 +10,13 @@ use std::{
 };
 
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
-use redis::{
-    Arg, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value,
-};
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind, Value};
 use tower_keep_core::Timestamp;
 
 use crate::clock::ServerClock;
 
 use super::{
-    Node, Reply, Settings, Shard, Target,
+    Command, Node, Reply, Settings, Shard, Target,
     slots::{Address, Slots, slot},
 };
 
@@ -64,16 +62,16 @@ impl Cluster {
     }
 
     /// Sends a command that only reads; tells who answered.
-    pub(super) async fn send(&self, command: &Cmd) -> Result<(Reply, Node), RedisError> {
+    pub(super) async fn send(&self, command: &Command) -> Result<(Reply, Node), RedisError> {
         self.follow(command, false).await
     }
 
     /// Sends a command that writes.
-    pub(super) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
+    pub(super) async fn write(&self, command: &Command) -> Result<Reply, RedisError> {
         self.follow(command, true).await.map(|(answer, _)| answer)
     }
 
-    async fn follow(&self, command: &Cmd, writes: bool) -> Result<(Reply, Node), RedisError> {
+    async fn follow(&self, command: &Command, writes: bool) -> Result<(Reply, Node), RedisError> {
         let slot = slot(key(command));
         let mut node = self.owner(slot)?;
         let mut asking = false;
@@ -115,25 +113,25 @@ impl Cluster {
     }
 
     /// Sends commands that do not depend on each other, in one round trip to each node.
-    pub(super) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+    pub(super) async fn send_all(&self, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         Ok(self.spread(commands, false).await?.into_iter().map(|(answer, _)| answer).collect())
     }
 
     /// As [`send_all`](Self::send_all), each answer with the time of its node.
     pub(super) async fn send_all_at(
         &self,
-        commands: Vec<Cmd>,
+        commands: Vec<Command>,
     ) -> Result<Vec<(Value, Timestamp)>, RedisError> {
         self.spread(commands, true).await
     }
 
     async fn spread(
         &self,
-        commands: Vec<Cmd>,
+        commands: Vec<Command>,
         timed: bool,
     ) -> Result<Vec<(Value, Timestamp)>, RedisError> {
         let count = commands.len();
-        let mut of_nodes: HashMap<Address, (Node, Vec<usize>, Vec<Cmd>)> = HashMap::new();
+        let mut of_nodes: HashMap<Address, (Node, Vec<usize>, Vec<Command>)> = HashMap::new();
         for (place, command) in commands.iter().enumerate() {
             let (address, node) = self.owner_of(slot(key(command)))?;
             let part = of_nodes.entry(address).or_insert_with(|| (node, Vec::new(), Vec::new()));
@@ -241,7 +239,7 @@ impl Cluster {
                 nodes.push((host.clone(), *port));
             }
         }
-        let mut command = redis::cmd("CLUSTER");
+        let mut command = Command::new("CLUSTER");
         command.arg("SLOTS");
         // All at once: one that does not answer holds up nobody.
         let command = &command;
@@ -283,17 +281,13 @@ fn named(error: &RedisError) -> Option<Address> {
 }
 
 /// The key of a command: that of a script stands after its digest and the count of its keys.
-fn key(command: &Cmd) -> &[u8] {
-    let mut arguments = command.args_iter();
-    let name = arguments.next();
-    let place = match name {
-        Some(Arg::Simple(b"EVALSHA" | b"EVAL")) => 2,
+fn key(command: &Command) -> &[u8] {
+    let mut words = command.words();
+    let place = match words.next() {
+        Some(b"EVALSHA" | b"EVAL") => 2,
         _ => 0,
     };
-    match arguments.nth(place) {
-        Some(Arg::Simple(key)) => key,
-        _ => b"",
-    }
+    words.nth(place).unwrap_or_default()
 }
 
 /// The server at an address, with the password, TLS and the rest as those that the URL names.

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use redis::{Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, io::tcp::TcpSettings};
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, io::tcp::TcpSettings};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
-use super::{Settings, wire::Wire};
+use super::{Command, Settings, wire::Wire};
 
 /// What bytes go to and fro on.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -20,8 +20,8 @@ pub(super) async fn dial(server: &ConnectionInfo, settings: &Settings) -> Result
     let wire = Wire::over(open(server, settings).await?, settings.timeout);
     let redis = server.redis_settings();
     if let Some(password) = redis.password() {
-        let mut sign_in = redis::cmd("AUTH");
-        sign_in.arg(redis.username()).arg(password);
+        let mut sign_in = Command::new("AUTH");
+        sign_in.args(redis.username()).arg(password);
         if let Err(error) = ask(&wire, sign_in).await {
             return Err(match error.is_io_error() {
                 true => error,
@@ -31,14 +31,14 @@ pub(super) async fn dial(server: &ConnectionInfo, settings: &Settings) -> Result
         }
     }
     if redis.db() != 0 {
-        let mut select = redis::cmd("SELECT");
-        select.arg(redis.db());
+        let mut select = Command::new("SELECT");
+        select.number(redis.db());
         ask(&wire, select).await?;
     }
     Ok(wire)
 }
 
-async fn ask(wire: &Wire, command: Cmd) -> Result<(), RedisError> {
+async fn ask(wire: &Wire, command: Command) -> Result<(), RedisError> {
     wire.send(&[command]).await?.ok().map(drop)
 }
 

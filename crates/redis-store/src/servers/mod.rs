@@ -2,6 +2,7 @@
 
 mod address;
 mod cluster;
+mod command;
 mod dial;
 mod lane;
 mod node;
@@ -11,12 +12,13 @@ mod slots;
 mod tls;
 mod wire;
 
-use redis::{Cmd, ErrorKind, RedisError, Value};
+use redis::{ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
 
 use crate::clock::ServerClock;
 
 pub(crate) use address::{Settings, Target, Url};
+pub(crate) use command::Command;
 pub(crate) use node::{BEHIND, Node};
 pub(crate) use reply::Reply;
 
@@ -51,7 +53,7 @@ impl Servers {
     }
 
     /// Sends a command that only reads.
-    pub(crate) async fn send(&self, command: &Cmd) -> Result<Reply, RedisError> {
+    pub(crate) async fn send(&self, command: &Command) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.send(command).await,
             Self::Cluster(cluster) => {
@@ -61,7 +63,7 @@ impl Servers {
     }
 
     /// Sends a command that writes, and waits for the replicas where that was asked for.
-    pub(crate) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
+    pub(crate) async fn write(&self, command: &Command) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.write(command).await,
             Self::Cluster(cluster) => Box::pin(cluster.write(command)).await,
@@ -69,7 +71,7 @@ impl Servers {
     }
 
     /// Sends commands that write, one after the other, where one server has all keys. Answers may be errors.
-    pub(crate) async fn write_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+    pub(crate) async fn write_all(&self, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         match self {
             Self::One(node) => node.write_all(commands).await,
             Self::Cluster(_) => Err((ErrorKind::Client, "keys of several nodes").into()),
@@ -77,7 +79,7 @@ impl Servers {
     }
 
     /// Sends commands that do not depend on each other, in one round trip to each server.
-    pub(crate) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+    pub(crate) async fn send_all(&self, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         match self {
             Self::One(node) => node.send_all(commands).await,
             Self::Cluster(cluster) => cluster.send_all(commands).await,
@@ -85,7 +87,7 @@ impl Servers {
     }
 
     /// Sends a command, and tells the time of the server that answered.
-    pub(crate) async fn send_at(&self, command: Cmd) -> Result<(Reply, Timestamp), RedisError> {
+    pub(crate) async fn send_at(&self, command: Command) -> Result<(Reply, Timestamp), RedisError> {
         match self {
             Self::One(node) => node.send_at(command).await,
             Self::Cluster(cluster) => {
@@ -98,7 +100,7 @@ impl Servers {
     /// As [`send_all`](Self::send_all), each answer with the time of its server.
     pub(crate) async fn send_all_at(
         &self,
-        commands: Vec<Cmd>,
+        commands: Vec<Command>,
     ) -> Result<Vec<(Value, Timestamp)>, RedisError> {
         match self {
             Self::One(node) => {

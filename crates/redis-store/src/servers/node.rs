@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use redis::{Cmd, ErrorKind, RedisError, Value};
+use redis::{ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
 
-use super::{Reply, Settings, Target, lane::Lane};
+use super::{Command, Reply, Settings, Target, lane::Lane};
 use crate::clock::ServerClock;
 
 /// A server, and the connections to it.
@@ -47,12 +47,12 @@ impl Node {
     }
 
     /// Sends a command that only reads.
-    pub(crate) async fn send(&self, command: &Cmd) -> Result<Reply, RedisError> {
+    pub(crate) async fn send(&self, command: &Command) -> Result<Reply, RedisError> {
         one(&self.0.reads, command).await
     }
 
     /// Sends a command that writes; it counts once so many replicas have it as were asked for.
-    pub(crate) async fn write(&self, command: &Cmd) -> Result<Reply, RedisError> {
+    pub(crate) async fn write(&self, command: &Command) -> Result<Reply, RedisError> {
         if self.0.replicas == 0 {
             return one(&self.0.writes, command).await;
         }
@@ -71,7 +71,10 @@ impl Node {
     }
 
     /// As [`write`](Self::write), several in a row. Answers may be errors.
-    pub(crate) async fn write_all(&self, mut commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+    pub(crate) async fn write_all(
+        &self,
+        mut commands: Vec<Command>,
+    ) -> Result<Vec<Value>, RedisError> {
         if self.0.replicas == 0 {
             return many(&self.0.writes, commands).await;
         }
@@ -86,20 +89,24 @@ impl Node {
         }
     }
 
-    fn wait(&self) -> Cmd {
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(self.0.replicas).arg(self.0.wait_millis);
+    fn wait(&self) -> Command {
+        let mut wait = Command::new("WAIT");
+        wait.number(self.0.replicas).number(self.0.wait_millis);
         wait
     }
 
     /// Sends commands that do not depend on each other in one round trip. Answers may be errors.
-    pub(crate) async fn send_all(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+    pub(crate) async fn send_all(&self, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
         many(&self.0.reads, commands).await
     }
 
     /// Sends a command after `ASKING`, to a node that a slot is moving to.
-    pub(crate) async fn asking(&self, command: &Cmd, writes: bool) -> Result<Reply, RedisError> {
-        let asking = redis::cmd("ASKING");
+    pub(crate) async fn asking(
+        &self,
+        command: &Command,
+        writes: bool,
+    ) -> Result<Reply, RedisError> {
+        let asking = Command::new("ASKING");
         if writes && self.0.replicas > 0 {
             let all = [asking, command.clone(), self.wait()];
             let [_, reply, waited] = some(&self.0.writes, &all).await?;
@@ -111,12 +118,12 @@ impl Node {
     }
 
     /// Sends a command, and tells the server's time.
-    pub(crate) async fn send_at(&self, command: Cmd) -> Result<(Reply, Timestamp), RedisError> {
+    pub(crate) async fn send_at(&self, command: Command) -> Result<(Reply, Timestamp), RedisError> {
         if let Some(now) = self.0.clock.now() {
             return Ok((self.send(&command).await?, now));
         }
         let asked = Instant::now();
-        let both = [redis::cmd("TIME"), command];
+        let both = [Command::new("TIME"), command];
         let [time, reply] = Box::pin(some(&self.0.reads, &both)).await?;
         let now = self.0.clock.set(&time.value()?, asked)?;
         Ok((reply.ok()?, now))
@@ -133,7 +140,7 @@ impl Node {
     /// The server's time, asked for now.
     pub(crate) async fn ask_time(&self) -> Result<Timestamp, RedisError> {
         let asked = Instant::now();
-        self.0.clock.set(&self.send(&redis::cmd("TIME")).await?.value()?, asked)
+        self.0.clock.set(&self.send(&Command::new("TIME")).await?.value()?, asked)
     }
 }
 
@@ -141,7 +148,7 @@ fn behind() -> RedisError {
     redis::make_extension_error(BEHIND.to_owned(), None)
 }
 
-async fn one(lane: &Arc<Lane>, command: &Cmd) -> Result<Reply, RedisError> {
+async fn one(lane: &Arc<Lane>, command: &Command) -> Result<Reply, RedisError> {
     let (wire, number) = lane.connection().await?;
     let reply = wire.send(std::slice::from_ref(command)).await.map_err(RedisError::from);
     reply.and_then(Reply::ok).inspect_err(|error| lane.heed(number, error))
@@ -150,20 +157,20 @@ async fn one(lane: &Arc<Lane>, command: &Cmd) -> Result<Reply, RedisError> {
 /// A few commands in a row, any of whose replies may be an error.
 async fn some<const COUNT: usize>(
     lane: &Arc<Lane>,
-    commands: &[Cmd; COUNT],
+    commands: &[Command; COUNT],
 ) -> Result<[Reply; COUNT], RedisError> {
     let missing = |_| (ErrorKind::Parse, "an answer is missing").into();
     all(lane, commands).await?.try_into().map_err(missing)
 }
 
-async fn many(lane: &Arc<Lane>, commands: Vec<Cmd>) -> Result<Vec<Value>, RedisError> {
+async fn many(lane: &Arc<Lane>, commands: Vec<Command>) -> Result<Vec<Value>, RedisError> {
     if commands.is_empty() {
         return Ok(Vec::new());
     }
     all(lane, &commands).await?.iter().map(Reply::any).collect()
 }
 
-async fn all(lane: &Arc<Lane>, commands: &[Cmd]) -> Result<Vec<Reply>, RedisError> {
+async fn all(lane: &Arc<Lane>, commands: &[Command]) -> Result<Vec<Reply>, RedisError> {
     let (wire, number) = lane.connection().await?;
     let replies = wire.send(commands).await.map_err(RedisError::from);
     let replies = replies.and_then(Reply::parts).inspect_err(|error| lane.heed(number, error))?;

@@ -32,6 +32,11 @@ impl Reply {
         }
     }
 
+    /// Whether the only answer is the number one: it is done.
+    pub(crate) fn is_one(&self) -> bool {
+        *self.0 == *b":1\r\n"
+    }
+
     /// The answer to each command.
     pub(super) fn parts(mut self) -> Result<Vec<Self>, RedisError> {
         let mut parts = Vec::new();

@@ -12,7 +12,6 @@ use std::{
 
 use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
-use redis::Cmd;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf},
     sync::oneshot,
@@ -20,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    Command,
     dial::Stream,
     reply::{Frame, Reply},
 };
@@ -97,7 +97,7 @@ impl Wire {
     }
 
     /// Sends commands in a row; the answer has that of each, any of which may be an error.
-    pub(super) async fn send(&self, commands: &[Cmd]) -> io::Result<Reply> {
+    pub(super) async fn send(&self, commands: &[Command]) -> io::Result<Reply> {
         let shared = &self.0.0;
         let (caller, answer) = oneshot::channel();
         let sent = {
@@ -106,7 +106,7 @@ impl Wire {
                 return Err(end.into());
             }
             for command in commands {
-                command.write_packed_command(&mut line.commands);
+                command.write(&mut line.commands);
             }
             line.callers.push(Asked { answers: commands.len(), caller });
             line.callers.len()

@@ -1,6 +1,6 @@
 //! What a request costs the server, by the server's own count.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use tower_keep_core::{
     Applied, Change, Created, Lifetime, NewRecord, Rotated, SessionId, Store, Token, Touch, UserId,
@@ -65,15 +65,29 @@ async fn read_is_one_command_and_write_one_more() {
     }
     assert_eq!(since(&server, &before), [("hgetall".to_owned(), 10)].into());
 
-    // Within the script: read the state, write, set the expiry.
-    let mut change =
-        Change::new(&store.load(&session).await.unwrap().unwrap().record, new.lifetime);
-    change.edits.set("visits", "2");
-    change.exact = true;
-    let before = counted(&server).0;
-    assert!(matches!(store.apply(&session, &change).await.unwrap(), Applied::Applied(_)));
-    let within = ["evalsha", "hget", "hset", "pexpireat"];
-    assert_eq!(since(&server, &before), within.map(|name| (name.to_owned(), 1)).into());
+    // Within the script: read the state, write, and set the expiry if it moves by more than a second.
+    for (idle, within) in [
+        (30, &["evalsha", "hget", "hset"][..]),
+        (31, &["eval", "evalsha", "hget", "hset", "pexpireat"]),
+        (32, &["evalsha", "hget", "hset", "pexpireat"]),
+    ] {
+        let lifetime = Lifetime::new(Duration::from_secs(60 * idle), new.lifetime.absolute);
+        let read = store.load(&session).await.unwrap().unwrap().record;
+        let mut change = Change::new(&read, lifetime);
+        change.edits.set("visits", "2");
+        change.exact = true;
+        let before = counted(&server).0;
+        let Applied::Applied(receipt) = store.apply(&session, &change).await.unwrap() else {
+            panic!("not applied");
+        };
+        let called = within.iter().map(|name| ((*name).to_owned(), 1)).collect();
+        assert_eq!(since(&server, &before), called, "{idle}");
+        // The server ends the session when it was told to.
+        let end = server.command(&["PEXPIRETIME", &format!("tower-keep:{session}")]);
+        assert_eq!(end.trim().parse(), Ok(receipt.expires_at.as_millis()));
+        let read = store.load(&session).await.unwrap().unwrap().record;
+        assert_eq!(read.expires_at, receipt.expires_at);
+    }
 
     let within = ["evalsha", "hget", "hset", "pexpireat", "time"];
     let before = counted(&server).0;
@@ -173,10 +187,7 @@ async fn every_key_has_an_end() {
     assert_eq!(record.fields, new.fields);
     let (change, to) = (Change::new(&record, new.lifetime), id());
     assert!(matches!(store.rotate(&session, &to, &change).await.unwrap(), Rotated::Rotated(_)));
-    let endless = NewRecord::new(
-        "shop".into(),
-        Lifetime::new(std::time::Duration::MAX, std::time::Duration::MAX),
-    );
+    let endless = NewRecord::new("shop".into(), Lifetime::new(Duration::MAX, Duration::MAX));
     create(&store, &endless).await;
     let keys = server.command(&["KEYS", "*"]);
     assert!(keys.lines().count() >= 3, "{keys}");
@@ -192,12 +203,12 @@ async fn every_key_has_an_end() {
 #[tokio::test]
 async fn session_ends_by_the_servers_own_clock() {
     let (server, store) = start().await;
-    let short = Lifetime::new(std::time::Duration::from_millis(300), std::time::Duration::MAX);
+    let short = Lifetime::new(Duration::from_millis(300), Duration::MAX);
     let mut new = NewRecord::new("shop".into(), short);
     new.user = Some(UserId::from("ada"));
     let session = create(&store, &new).await;
     assert!(store.load(&session).await.unwrap().is_some());
-    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
     assert!(store.load(&session).await.unwrap().is_none());
     let key = format!("tower-keep:{session}");
     assert_eq!(server.command(&["EXISTS", &key]).trim(), "0");
@@ -221,13 +232,13 @@ async fn users_set_does_not_grow_with_sign_ins() {
     assert_eq!(server.command(&["DBSIZE"]).trim(), "0");
     // Nobody signs out, and what ends is not told: each new session looks after three others. A place
     // is held for two seconds, so the sign-ins go on for longer than that.
-    new.lifetime = Lifetime::new(std::time::Duration::from_millis(10), new.lifetime.absolute);
+    new.lifetime = Lifetime::new(Duration::from_millis(10), new.lifetime.absolute);
     let begin = std::time::Instant::now();
     let mut made: u64 = 0;
-    while begin.elapsed() < std::time::Duration::from_secs(5) {
+    while begin.elapsed() < Duration::from_secs(5) {
         create(&store, &new).await;
         made += 1;
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let kept = size();
     println!("{kept} places of {made} sign-ins within 5 s, of which those of 2 s are held");

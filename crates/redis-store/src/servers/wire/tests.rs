@@ -14,15 +14,16 @@ fn connected() -> (Wire, DuplexStream) {
     (Wire::over(Box::new(own), TIMEOUT), server)
 }
 
-fn ping(text: &str) -> [Cmd; 1] {
-    let mut command = redis::cmd("PING");
+fn ping(text: &str) -> [Command; 1] {
+    let mut command = Command::new("PING");
     command.arg(text);
     [command]
 }
 
 /// Reads the command that `ping` makes of as long a text.
 async fn heard(server: &mut DuplexStream, text: &str) {
-    let expected = ping(text)[0].get_packed_command();
+    let mut expected = Vec::new();
+    ping(text)[0].write(&mut expected);
     let mut command = vec![0; expected.len()];
     server.read_exact(&mut command).await.unwrap();
     assert_eq!(command, expected);

@@ -1,0 +1,152 @@
+//! Writes what most changes are: fields that are set or removed in the state that was read.
+//!
+//! The server compares the whole state with the one that was read, so that its script need not reckon: it
+//! calls two commands where the end of the session stays, three where it moves.
+
+use std::{sync::Arc, time::Duration};
+
+use tower_keep_core::{Applied, Change, Loaded, Receipt, SessionId, StoreError, Timestamp};
+
+use crate::{
+    apply::{edits, pairs_of},
+    hash::{self, Stored},
+    keep::{Keep, LATEST, millis, rarely},
+    script::{EDIT, SET, Script},
+    servers::Command,
+};
+
+/// What is reckoned here may be behind what others reckoned by so much.
+const LATE: Duration = Duration::from_secs(1);
+
+/// A change that follows another one so soon leaves the end of the session where it is: a second of thirty
+/// minutes.
+const SOON: Duration = Duration::from_secs(1);
+
+impl Keep {
+    pub(crate) async fn apply(
+        &self,
+        id: &SessionId,
+        change: &Change,
+    ) -> Result<Applied, StoreError> {
+        let key = self.keys.session(id);
+        if let Some(times) = self.times(&key, change) {
+            let (script, command) = edit(&key, change, times);
+            let reply = self.link.ask(script, command).await?;
+            if reply.is_one() {
+                let version = change.base_version.saturating_add(1);
+                let Times { now: at, end: expires_at } = times;
+                return Ok(Applied::Applied(Receipt { version, at, expires_at, evicted: 0 }));
+            }
+            match Stored::read(id, &reply)? {
+                Stored::Nothing => return Ok(Applied::Gone),
+                Stored::Live(record)
+                    if !change.fits(record.version) && !record.is_expired(times.now) =>
+                {
+                    let record = Arc::new(record);
+                    return Ok(Applied::Conflict(Loaded { record, at: times.now }));
+                }
+                Stored::Live(_) | Stored::Arriving(_) => {}
+            }
+        }
+        rarely(self.apply_to_any(id, &key, change)).await
+    }
+
+    /// The time and the session's end after a change that only sets and removes fields, as this side reckons
+    /// them.
+    ///
+    /// The server writes them where the state is still the one that was read; it says by its own clock whether
+    /// the session has ended.
+    fn times(&self, key: &[u8], change: &Change) -> Option<Times> {
+        let reckoned = self.link.reckoned(key).filter(|_| is_plain(change))?;
+        // Another one may have reckoned a little better. The change must not come before what it follows, and
+        // so cannot end the session earlier either. A clock that is far behind is wrong: the server knows.
+        if change.base_last_active.since(reckoned) > LATE {
+            return None;
+        }
+        let now = reckoned.max(change.base_last_active);
+        let left = millis(change.lifetime.idle);
+        let end = now.as_millis().saturating_add(left).min(absolute_end(change));
+        let mut end = Timestamp::from_millis(end);
+        let base_end = change.base_expires_at;
+        if end >= base_end && end.since(base_end) < SOON.min(change.lifetime.idle / 1_000) {
+            end = base_end;
+        }
+        // What has expired is not there, unless a test turned the clock.
+        let is_live = now.as_millis() > 0 && base_end > now;
+        is_live.then_some(Times { now, end })
+    }
+}
+
+/// When a change is made, and when the session ends then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Times {
+    now: Timestamp,
+    end: Timestamp,
+}
+
+/// Whether a change only sets and removes fields, and so few that the server's scripts take them at once.
+fn is_plain(change: &Change) -> bool {
+    !change.clear
+        && !change.restart
+        && change.user.is_none()
+        && change.edits.len() < 1_000
+        && change.base_version < 1 << 50
+}
+
+/// When a session's absolute lifetime ends, in the server's milliseconds.
+fn absolute_end(change: &Change) -> i64 {
+    change.created_at.as_millis().saturating_add(millis(change.lifetime.absolute)).min(LATEST)
+}
+
+/// The script for a plain change, and the call of it.
+fn edit(key: &[u8], change: &Change, Times { now, end }: Times) -> (&'static Script, Command) {
+    let (base, created) = (change.base_version, change.created_at);
+    // How far the place in the user's set reaches, unless the lifetimes were changed since.
+    let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
+    let (active, base_end) = (change.base_last_active, change.base_expires_at);
+    let before = hash::state(base, created, reach, active, base_end);
+    let after = hash::state(base.saturating_add(1), created, reach, now, end);
+    let removes =
+        change.remember == Some(false) || change.edits.iter().any(|(_, json)| json.is_none());
+    let only_sets = end == base_end && !removes;
+    let script: &Script = if only_sets { &SET } else { &EDIT };
+    let mut command = script.on(key);
+    command.arg(before);
+    if !only_sets {
+        command.number(end.as_millis()).number(4 + 2 * pairs_of(change));
+    }
+    command.arg(after);
+    edits(&mut command, change);
+    (script, command)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tower_keep_core::{Lifetime, Record};
+
+    use super::*;
+    use crate::keep::tests::unconnected;
+
+    #[tokio::test]
+    async fn clock_that_is_behind_another_ends_no_session_earlier() {
+        let keep = unconnected().await;
+        let now = Timestamp::from_millis(1_795_262_400_000);
+        let mut record = Record::new("shop".into(), now);
+        let ends = |record: &Record| {
+            let change = Change::new(record, Lifetime::default());
+            keep.times(b"key", &change).map(|times| times.end)
+        };
+        keep.link.learn(b"key", now, Instant::now());
+        let later = |seconds| now + Duration::from_secs(seconds);
+        record.expires_at = later(1_800);
+        assert!(ends(&record) <= Some(later(1_800)));
+        record.last_active = now + Duration::from_millis(900);
+        record.expires_at = record.last_active + Duration::from_secs(1_800);
+        assert_eq!(ends(&record), Some(record.expires_at));
+        record.last_active = later(60);
+        record.expires_at = later(1_860);
+        assert_eq!(ends(&record), None);
+    }
+}
