@@ -6,7 +6,9 @@ use std::{
 };
 
 use redis::Value;
-use tower_keep_core::{LayerName, SessionId, Stats, StoreError, StoreErrorKind, Timestamp, UserId};
+use tower_keep_core::{
+    LayerName, Loaded, SessionId, Stats, StoreError, StoreErrorKind, Timestamp, UserId,
+};
 
 use crate::{
     find::{MOST_SCANNED, Spot},
@@ -140,13 +142,13 @@ impl Keep {
                 Ok(Read::Known(known)) if known.expires_at > at => found.push(known),
                 Ok(Read::Known(_) | Read::Nothing) => {}
                 Ok(Read::Arriving) => {
-                    let Some((record, at)) = self.live(id).await? else { continue };
+                    let Some(Loaded { record, at }) = self.live(id).await? else { continue };
                     let name = field.as_deref().map(|name| name.strip_prefix('@').unwrap_or(name));
                     let value = name.and_then(|name| record.fields.get(name));
                     found.push(Known {
                         value: value.map(ToOwned::to_owned),
-                        layer: record.layer,
-                        user: record.user,
+                        layer: record.layer.clone(),
+                        user: record.user.clone(),
                         created_at: record.created_at,
                         last_active: record.last_active,
                         expires_at: record.expires_at,

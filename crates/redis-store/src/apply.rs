@@ -1,8 +1,6 @@
 //! Writes a change that is not one of those that [`edit`](crate::edit) writes, or met another state.
 
-use std::sync::Arc;
-
-use tower_keep_core::{Applied, Change, Loaded, SessionId, StoreError};
+use tower_keep_core::{Applied, Change, SessionId, StoreError};
 
 use crate::{
     error::unexpected,
@@ -26,9 +24,10 @@ impl Keep {
         let mut former = None;
         for _ in 0..ATTEMPTS {
             if let Some(user) = &change.user {
-                let Some((record, at)) = self.live(id).await? else { return Ok(Applied::Gone) };
+                let Some(live) = self.live(id).await? else { return Ok(Applied::Gone) };
+                let record = &live.record;
                 if !change.fits(record.version) {
-                    return Ok(Applied::Conflict(Loaded { record: Arc::new(record), at }));
+                    return Ok(Applied::Conflict(live));
                 }
                 let place = Place {
                     layer: &record.layer,
@@ -41,8 +40,9 @@ impl Keep {
                 raised = self.place(&place).await?;
                 former = record
                     .user
-                    .filter(|former| former != user)
-                    .map(|user| self.keys.user(&record.layer, &user));
+                    .as_ref()
+                    .filter(|former| *former != user)
+                    .map(|user| self.keys.user(&record.layer, user));
             }
             let answer = self.link.call(&APPLY, self.change(key, change, raised)).await?;
             match answer.how {

@@ -12,6 +12,7 @@ use tower_keep_core::{SessionId, StoreError};
 
 use crate::{
     RedisStore,
+    cache::Cache,
     clock::ServerClock,
     error::failed,
     keep::Keep,
@@ -30,6 +31,7 @@ pub struct RedisStoreBuilder {
     prefix: Box<str>,
     timeout: Duration,
     replicas: u32,
+    cache: usize,
     #[cfg(feature = "tls")]
     root: Option<Vec<u8>>,
     turned: Option<Arc<AtomicI64>>,
@@ -41,6 +43,7 @@ impl RedisStoreBuilder {
             prefix: "tower-keep:".into(),
             timeout: Duration::from_secs(2),
             replicas: 0,
+            cache: 16 * 1_024 * 1_024,
             #[cfg(feature = "tls")]
             root: None,
             turned: None,
@@ -74,6 +77,17 @@ impl RedisStoreBuilder {
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas;
+        self
+    }
+
+    /// How many bytes of records are kept in this process: 16 MiB unless told, none for 0.
+    ///
+    /// A read of one of them asks the server for the session's state alone, a line of some fifty bytes, and
+    /// uses the record if that is unchanged: what others changed or ended is seen as if nothing were kept. See
+    /// the [crate](crate#what-is-kept-in-the-process).
+    #[must_use]
+    pub fn cache(mut self, bytes: usize) -> Self {
+        self.cache = bytes;
         self
     }
 
@@ -128,7 +142,7 @@ impl RedisStoreBuilder {
         let keys = Arc::new(Keys::new(&self.prefix));
         // Whether the server answers us: a connection is also made without the password that it wants.
         link.read(&keys.session(&SessionId::from_bytes([0; 32]))).await?;
-        Ok(RedisStore::new(Keep { link, keys }))
+        Ok(RedisStore::new(Keep { link, keys, cache: Cache::of(self.cache) }))
     }
 }
 

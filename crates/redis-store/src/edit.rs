@@ -30,24 +30,26 @@ impl Keep {
     ) -> Result<Applied, StoreError> {
         let key = self.keys.session(id);
         if let Some(times) = self.times(&key, change) {
-            let (script, command) = edit(&key, change, times);
+            let (script, command, state) = edit(&key, change, times);
             let reply = self.link.ask(script, command).await?;
             if reply.is_one() {
                 let version = change.base_version.saturating_add(1);
                 let Times { now: at, end: expires_at } = times;
+                self.cache.follow(id, change, state, at, expires_at);
                 return Ok(Applied::Applied(Receipt { version, at, expires_at, evicted: 0 }));
             }
             match Stored::read(id, &reply)? {
                 Stored::Nothing => return Ok(Applied::Gone),
-                Stored::Live(record)
+                Stored::Live(record, _)
                     if !change.fits(record.version) && !record.is_expired(times.now) =>
                 {
                     let record = Arc::new(record);
                     return Ok(Applied::Conflict(Loaded { record, at: times.now }));
                 }
-                Stored::Live(_) | Stored::Arriving(_) => {}
+                Stored::Live(..) | Stored::Arriving(_) => {}
             }
         }
+        self.cache.forget(id);
         rarely(self.apply_to_any(id, &key, change)).await
     }
 
@@ -98,8 +100,12 @@ fn absolute_end(change: &Change) -> i64 {
     change.created_at.as_millis().saturating_add(millis(change.lifetime.absolute)).min(LATEST)
 }
 
-/// The script for a plain change, and the call of it.
-fn edit(key: &[u8], change: &Change, Times { now, end }: Times) -> (&'static Script, Command) {
+/// The script for a plain change, the call of it, and the state that it sets.
+fn edit(
+    key: &[u8],
+    change: &Change,
+    Times { now, end }: Times,
+) -> (&'static Script, Command, String) {
     let (base, created) = (change.base_version, change.created_at);
     // How far the place in the user's set reaches, unless the lifetimes were changed since.
     let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
@@ -115,9 +121,9 @@ fn edit(key: &[u8], change: &Change, Times { now, end }: Times) -> (&'static Scr
     if !only_sets {
         command.number(end.as_millis()).number(4 + 2 * pairs_of(change));
     }
-    command.arg(after);
+    command.arg(&after);
     edits(&mut command, change);
-    (script, command)
+    (script, command, after)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Lists sessions.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use redis::Value;
 use tower_keep_core::{
@@ -252,9 +252,17 @@ impl Keep {
         let answers = self.link.read_all(ids.iter().map(|id| self.keys.session(id))).await?;
         let mut listed = Vec::with_capacity(ids.len());
         for (id, (answer, at)) in ids.iter().zip(answers) {
-            let record = match answer.and_then(|answer| Stored::part(id, &answer)) {
-                Ok(Stored::Live(record)) => Some(record).filter(|record| !record.is_expired(at)),
-                Ok(Stored::Arriving(_)) => self.live(id).await?.map(|(record, _)| record),
+            let hash;
+            let stored = match answer {
+                Ok(answer) => {
+                    hash = answer;
+                    Stored::part(id, &hash)
+                }
+                Err(error) => Err(error),
+            };
+            let record = match stored {
+                Ok(Stored::Live(record, _)) => (!record.is_expired(at)).then(|| record.into()),
+                Ok(Stored::Arriving(_)) => self.live(id).await?.map(|live| live.record),
                 Ok(Stored::Nothing) => None,
                 Err(error) if error.kind() != StoreErrorKind::Corrupt => return Err(error),
                 Err(error) => {
@@ -262,7 +270,7 @@ impl Keep {
                     None
                 }
             };
-            listed.push(record.map(|record| Listed { id: *id, record: Arc::new(record) }));
+            listed.push(record.map(|record| Listed { id: *id, record }));
         }
         Ok(listed)
     }

@@ -16,31 +16,31 @@ const NO_HASH: &str = "an answer that is no hash";
 
 /// What is under the key of a session.
 #[derive(Debug)]
-pub(crate) enum Stored {
-    /// A record.
-    Live(Record),
+pub(crate) enum Stored<'a> {
+    /// A record, and its state as the server has it.
+    Live(Record, &'a str),
     /// A record that comes from another id, and is live once that one has let go.
     Arriving(SessionId),
     /// Nothing that lives.
     Nothing,
 }
 
-impl Stored {
+impl<'a> Stored<'a> {
     /// Reads the answer of `HGETALL`.
-    pub(crate) fn read(id: &SessionId, reply: &Reply) -> Result<Self, StoreError> {
+    pub(crate) fn read(id: &SessionId, reply: &'a Reply) -> Result<Self, StoreError> {
         let mut texts = reply.texts().ok_or_else(|| corrupt(NO_HASH))?;
         let stored = Self::of(id, std::iter::from_fn(|| Some(Ok((texts.next()?, texts.next()?)))))?;
         if texts.is_at_end() { Ok(stored) } else { Err(corrupt(NO_HASH)) }
     }
 
     /// Reads an answer of `HGETALL` that is a part of another.
-    pub(crate) fn part(id: &SessionId, answer: &Value) -> Result<Self, StoreError> {
+    pub(crate) fn part(id: &SessionId, answer: &'a Value) -> Result<Self, StoreError> {
         let Value::Array(flat) = answer else { return Err(corrupt(NO_HASH)) };
         Self::of(id, flat.chunks_exact(2).map(|pair| Ok((text(&pair[0])?, text(&pair[1])?))))
     }
 
     /// Reads the names and values of a hash.
-    fn of<'a>(
+    fn of(
         id: &SessionId,
         pairs: impl Iterator<Item = Result<(&'a str, &'a str), StoreError>>,
     ) -> Result<Self, StoreError> {
@@ -50,13 +50,13 @@ impl Stored {
             let (name, value) = pair?;
             facts.take(name, value, &mut fields);
         }
-        let Some(state) = facts.state else {
+        let Some(text) = facts.state else {
             return Ok(match facts.arriving {
                 Some(arriving) => Self::Arriving(origin(arriving)?),
                 None => Self::Nothing,
             });
         };
-        let state = State::read(state).ok_or_else(|| corrupt("a state that is none"))?;
+        let state = State::read(text).ok_or_else(|| corrupt("a state that is none"))?;
         let layer = facts.layer.and_then(|layer| bound_layer(id, layer));
         let layer = layer.ok_or_else(|| corrupt("a hash that was not written under this key"))?;
         let mut record = Record::new(named(layer), state.created_at);
@@ -67,7 +67,7 @@ impl Stored {
         record.client = facts.client()?;
         record.remember = facts.remember;
         record.fields = fields.into_iter().collect::<Fields>();
-        Ok(Self::Live(record))
+        Ok(Self::Live(record, text))
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
             let mut entries: Vec<_> = pairs.iter().map(|(name, json)| (&**name, &**json)).collect();
             entries.push(("@state", "[1,2,0,3,4]"));
             match Stored::read(&id, &hash(&entries)).unwrap() {
-                Stored::Live(record) => assert_eq!(record.fields, fields, "{name}"),
+                Stored::Live(record, _) => assert_eq!(record.fields, fields, "{name}"),
                 other => panic!("{name}: {other:?}"),
             }
         }

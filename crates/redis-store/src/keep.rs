@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use redis::Value;
 use tower_keep_core::{
-    Lifetime, Loaded, Receipt, Record, SessionId, StoreError, StoreErrorKind, Timestamp, Touch,
-    Touched,
+    Lifetime, Loaded, Receipt, SessionId, StoreError, StoreErrorKind, Timestamp, Touch, Touched,
 };
 
 use crate::{
+    cache::{Cache, Cached},
     error::unexpected,
     hash::{self, Stored},
     key::{Keys, digits},
@@ -52,28 +52,49 @@ pub(crate) const LATEST: i64 = (1 << 53) - 1;
 pub(crate) struct Keep {
     pub(crate) link: Link,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) cache: Cache,
 }
 
 impl Keep {
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        let live = self.live(id).await?;
-        Ok(live.map(|(record, at)| Loaded { record: Arc::new(record), at }))
+        let key = self.keys.session(id);
+        let known = self.cache.find(id);
+        if let Some(known) = known.as_deref().filter(|known| !known.is_shared) {
+            let (state, at) = self.link.state(&key).await?;
+            if known.is_still(&state, at) {
+                let record = Arc::clone(&known.record);
+                return Ok((!record.is_expired(at)).then_some(Loaded { record, at }));
+            }
+        }
+        self.read(id, &key, known).await
     }
 
-    /// The live record, and when it was read.
-    pub(crate) async fn live(
+    /// The live record, read whole.
+    pub(crate) async fn live(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
+        self.read(id, &self.keys.session(id), None).await
+    }
+
+    /// Reads a record of which this much is known.
+    async fn read(
         &self,
         id: &SessionId,
-    ) -> Result<Option<(Record, Timestamp)>, StoreError> {
-        let key = self.keys.session(id);
+        key: &[u8],
+        known: Option<Arc<Cached>>,
+    ) -> Result<Option<Loaded>, StoreError> {
         for _ in 0..ATTEMPTS {
-            let (answer, at) = self.link.read(&key).await?;
+            let (answer, at) = self.link.read(key).await?;
             match Stored::read(id, &answer)? {
-                Stored::Live(record) => {
-                    return Ok((!record.is_expired(at)).then_some((record, at)));
+                Stored::Live(record, state) if !record.is_expired(at) => {
+                    let record = Arc::new(record);
+                    let cached = Cached::read(state, Arc::clone(&record), at, known.as_deref());
+                    self.cache.keep(id, cached);
+                    return Ok(Some(Loaded { record, at }));
                 }
                 Stored::Arriving(from) if rarely(self.settle(id, &from)).await? => {}
-                Stored::Arriving(_) | Stored::Nothing => return Ok(None),
+                Stored::Live(..) | Stored::Arriving(_) | Stored::Nothing => {
+                    self.cache.forget(id);
+                    return Ok(None);
+                }
             }
         }
         Err(restless())
@@ -81,6 +102,7 @@ impl Keep {
 
     pub(crate) async fn touch(&self, id: &SessionId, touch: Touch) -> Result<Touched, StoreError> {
         let key = self.keys.session(id);
+        self.cache.forget(id);
         let mut raised = 0;
         for _ in 0..ATTEMPTS {
             let mut command = TOUCH.on(&key);
@@ -105,6 +127,7 @@ impl Keep {
 
     pub(crate) async fn delete(&self, id: &SessionId) -> Result<bool, StoreError> {
         let key = self.keys.session(id);
+        self.cache.forget(id);
         for _ in 0..ATTEMPTS {
             let mut command = DELETE.on(&key);
             command.number(self.link.shift());
@@ -154,7 +177,7 @@ pub(crate) fn receipt(answer: &Answer, evicted: u32) -> Result<Receipt, StoreErr
 pub(crate) fn other(id: &SessionId, answer: &Answer) -> Result<Loaded, StoreError> {
     let at = Timestamp::from_millis(answer.number(0)?);
     match Stored::part(id, answer.rest.get(1).ok_or_else(unexpected)?)? {
-        Stored::Live(record) => Ok(Loaded { record: Arc::new(record), at }),
+        Stored::Live(record, _) => Ok(Loaded { record: Arc::new(record), at }),
         _ => Err(unexpected()),
     }
 }
@@ -180,7 +203,7 @@ pub(crate) fn restless() -> StoreError {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use tower_keep_core::{Change, NewRecord};
+    use tower_keep_core::{Change, NewRecord, Record};
 
     use super::*;
     use crate::{
@@ -194,7 +217,7 @@ pub(crate) mod tests {
         let url = Url::read("redis://127.0.0.1:1", &settings).unwrap();
         let servers = Servers::connect(url, settings).await.unwrap();
         let link = Link::new(servers, ServerClock::new(None));
-        Keep { link, keys: Arc::new(Keys::new("")) }
+        Keep { link, keys: Arc::new(Keys::new("")), cache: Cache::of(0) }
     }
 
     /// Above a thousand bytes, allocating them costs several times as much.

@@ -130,6 +130,13 @@ impl Link {
         self.servers.send_at(hash_at(key)).await.map_err(failed)
     }
 
+    /// Reads the state in a hash, and tells the time of its server.
+    pub(crate) async fn state(&self, key: &[u8]) -> Result<(Reply, Timestamp), StoreError> {
+        let mut state = Command::new("HGET");
+        state.arg(key).arg("@state");
+        self.servers.send_at(state).await.map_err(failed)
+    }
+
     /// Reads hashes, each with the time of its server. One that is none is an error by itself.
     pub(crate) async fn read_all(
         &self,

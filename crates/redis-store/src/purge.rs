@@ -20,6 +20,7 @@ const STEP: usize = 1_000;
 impl Keep {
     /// Removes all keys of the prefix that are ours, and no other.
     pub(crate) async fn purge(&self) -> Result<Purged, StoreError> {
+        self.cache.clear();
         let mut purged = Purged::default();
         // One that was rotated meanwhile can escape a pass, and not for ever.
         for _ in 0..ATTEMPTS {
@@ -72,6 +73,7 @@ impl Keep {
         id: &SessionId,
         record: &Record,
     ) -> Result<Created, StoreError> {
+        self.cache.forget(id);
         for _ in 0..ATTEMPTS {
             if let Some(user) = &record.user {
                 let absolute = record.expires_at.since(record.created_at);

@@ -9,7 +9,7 @@
 //! old key; the mark, and what the old key names, are cleared afterwards. So exactly one of both ids is
 //! live at each moment, and a process that dies in between leaves nothing that a reader cannot resolve.
 
-use tower_keep_core::{Change, Loaded, Record, Rotated, SessionId, StoreError};
+use tower_keep_core::{Change, Record, Rotated, SessionId, StoreError};
 
 use crate::{
     apply::{edits, pairs_of},
@@ -34,6 +34,7 @@ impl Keep {
         new: &SessionId,
         change: &Change,
     ) -> Result<Rotated, StoreError> {
+        self.cache.forget(old);
         let mut evicted = 0;
         let limit = change.user_limit.filter(|_| change.user.is_some());
         // Before others are signed out for it.
@@ -144,8 +145,8 @@ impl Keep {
     async fn other(&self, old: &SessionId, change: &Change) -> Result<Option<Rotated>, StoreError> {
         Ok(match self.live(old).await? {
             None => Some(Rotated::Gone),
-            Some((record, at)) if record.version != change.base_version => {
-                Some(Rotated::Conflict(Loaded { record: record.into(), at }))
+            Some(live) if live.record.version != change.base_version => {
+                Some(Rotated::Conflict(live))
             }
             Some(_) => None,
         })

@@ -9,7 +9,7 @@ use std::{collections::HashSet, time::Duration};
 
 use redis::Value;
 use tower_keep_core::{
-    LayerName, Lifetime, OverLimit, SessionId, StoreError, Timestamp, UserId, UserLimit,
+    LayerName, Lifetime, Loaded, OverLimit, SessionId, StoreError, Timestamp, UserId, UserLimit,
 };
 
 use crate::{
@@ -165,7 +165,7 @@ impl Keep {
         lifetime: Lifetime,
         restart: bool,
     ) -> Result<Option<i64>, StoreError> {
-        let Some((record, _)) = self.live(id).await? else { return Ok(None) };
+        let Some(Loaded { record, .. }) = self.live(id).await? else { return Ok(None) };
         let Some(user) = &record.user else { return Err(unexpected()) };
         let place = Place {
             layer: &record.layer,
@@ -208,8 +208,8 @@ impl Keep {
             // Seldom: in the middle of a rotation, or expired by a clock that a test turned.
             if is_arriving || (is_there && self.link.shift() != 0) {
                 seen.push(match self.live(id).await? {
-                    Some((record, _)) if is_place_of(&record, place) => {
-                        Seen::Live(record.created_at.as_millis())
+                    Some(live) if is_place_of(&live.record, place) => {
+                        Seen::Live(live.record.created_at.as_millis())
                     }
                     _ => Seen::Nothing,
                 });

@@ -9,8 +9,14 @@ use tower_layer::Layer;
 
 use crate::app::{Contender, FIRST, Request, Response, Size, VISITS, check};
 
-pub(crate) async fn contender(url: &str) -> Contender {
+/// The store with its defaults, and as it is for sessions that another process changes all the time.
+pub(crate) async fn contenders(url: &str) -> [Contender; 2] {
     let store = RedisStore::connect(url).await.unwrap();
+    let without_cache = RedisStore::builder().cache(0).connect(url).await.unwrap();
+    [contender(store), contender(without_cache)]
+}
+
+fn contender(store: RedisStore) -> Contender {
     let layer = SessionLayer::new(Arc::new(store) as Arc<dyn Store>);
     let fill = [Size::Small, Size::Large].map(|size| {
         BoxCloneService::new(layer.layer(service_fn(move |request| fill(request, size))))

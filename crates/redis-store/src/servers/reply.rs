@@ -37,6 +37,12 @@ impl Reply {
         *self.0 == *b":1\r\n"
     }
 
+    /// Whether the only answer is this text.
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        let rest = number(&self.0, b'$').and_then(|(_, end)| self.0.get(end..));
+        rest.and_then(|rest| rest.strip_suffix(b"\r\n")) == Some(text.as_bytes())
+    }
+
     /// The answer to each command.
     pub(super) fn parts(mut self) -> Result<Vec<Self>, RedisError> {
         let mut parts = Vec::new();

@@ -1,6 +1,7 @@
 //! Redis: the conformance and race suites, what a request costs, and what happens when it fails.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may")]
 
+mod cache;
 mod cost;
 mod failover;
 mod faults;
