@@ -1,5 +1,7 @@
 //! The handle in a handler: [`Session`].
 
+use std::sync::Arc;
+
 use http::Extensions;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -120,23 +122,38 @@ impl Session {
     /// [`ErrorKind::Gone`] if the session has ended; [`ErrorKind::Unavailable`] or
     /// [`ErrorKind::TimedOut`] if the store does not answer.
     pub async fn reload(&self) -> Result<(), Error> {
-        let _turn = self.exchange.turn().await;
-        let manager = self.exchange.manager();
-        let Some(live) = self.live() else {
-            return if self.exchange.state().gone { Err(ErrorKind::Gone.into()) } else { Ok(()) };
-        };
-        let fresh = lookup::open(manager, live.token).await?;
-        let mut state = self.exchange.state();
-        if state.failure.take().is_some() {
-            state.discard();
+        loop {
+            // A commit that has begun is to be seen.
+            self.exchange.freed().await;
+            let Some(live) = self.live() else {
+                return if self.exchange.state().gone {
+                    Err(ErrorKind::Gone.into())
+                } else {
+                    Ok(())
+                };
+            };
+            let had_failed = self.exchange.state().failure.is_some();
+            let fresh = lookup::open(self.exchange.manager(), live.token.clone()).await?;
+            // Taken for as long as it takes to put in what was read, so that a reload that is held, and polled
+            // no more, keeps no commit waiting.
+            let _turn = self.exchange.turn().await;
+            let mut state = self.exchange.state();
+            let is_that = |now: &Live| now.id == live.id && Arc::ptr_eq(&now.record, &live.record);
+            if !state.live.as_ref().is_some_and(is_that) || state.failure.is_some() != had_failed {
+                // A commit came in between.
+                continue;
+            }
+            if state.failure.take().is_some() {
+                state.discard();
+            }
+            if fresh.is_none() {
+                state.gone = true;
+                state.end();
+            }
+            state.live = fresh;
+            state.draft.pending.outdate();
+            return if state.gone { Err(ErrorKind::Gone.into()) } else { Ok(()) };
         }
-        if fresh.is_none() {
-            state.gone = true;
-            state.end();
-        }
-        state.live = fresh;
-        state.draft.pending.outdate();
-        if state.gone { Err(ErrorKind::Gone.into()) } else { Ok(()) }
     }
 
     pub(super) fn live(&self) -> Option<Live> {

@@ -166,6 +166,24 @@ async fn save_that_a_handler_holds_on_to_and_polls_no_more_goes_on() {
     assert_eq!(record.fields.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn reload_that_a_handler_holds_on_to_and_polls_no_more_keeps_no_commit_waiting() {
+    let World { layer, jar, .. } = World::new(Call::Apply).await;
+    let visit = Visit::to(&layer).with(&jar).run(async |session: Session| {
+        let mut held = pin!(session.reload());
+        let polled = poll_fn(|context| Poll::Ready(held.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+        session.insert("a", 1)?;
+        session.save().await?;
+        // What it read before the save is not put over what was saved.
+        held.await?;
+        assert_eq!(session.get("a")?, Some(1));
+        Ok::<_, tower_keep::Error>(())
+    });
+    let response = tokio::time::timeout(minutes(1), visit).await.expect("nobody waits for ever");
+    assert_eq!(response.status(), 200);
+}
+
 #[tokio::test]
 async fn response_that_is_held_and_polled_no_more_is_committed() {
     let World { layer, jar, store, .. } = World::new(Call::Apply).await;
