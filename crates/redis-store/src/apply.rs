@@ -1,11 +1,11 @@
-//! Writes a change that is not one of those that [`edit`](crate::edit) writes, or met another state.
+//! Writes a change: by the short way of most, or as the server's script for whatever it meets knows it.
 
 use tower_keep_core::{Applied, Change, SessionId, StoreError};
 
 use crate::{
+    edits::{edits, pairs_of},
     error::unexpected,
-    hash,
-    keep::{ATTEMPTS, Keep, how, lifetime, origin, other, receipt, restless},
+    keep::{ATTEMPTS, Keep, how, lifetime, origin, other, rarely, receipt, restless},
     key::digits,
     script::APPLY,
     servers::Command,
@@ -13,13 +13,26 @@ use crate::{
 };
 
 impl Keep {
-    /// Whatever the change and whatever it meets, as the server's script knows it.
-    pub(crate) async fn apply_to_any(
+    pub(crate) async fn apply(
+        &self,
+        id: &SessionId,
+        change: &Change,
+    ) -> Result<Applied, StoreError> {
+        let key = self.keys.session(id);
+        match self.apply_plain(id, &key, change).await? {
+            Some(applied) => Ok(applied),
+            None => rarely(self.apply_to_any(id, &key, change)).await,
+        }
+    }
+
+    /// Whatever the change, and whatever it meets.
+    async fn apply_to_any(
         &self,
         id: &SessionId,
         key: &[u8],
         change: &Change,
     ) -> Result<Applied, StoreError> {
+        self.cache.forget(id);
         let mut raised = 0;
         let mut former = None;
         for _ in 0..ATTEMPTS {
@@ -83,37 +96,5 @@ impl Keep {
         command.number(10 + 2 * pairs_of(change));
         edits(&mut command, change);
         command
-    }
-}
-
-/// How many fields of the hash a change sets, apart from the state.
-pub(crate) fn pairs_of(change: &Change) -> usize {
-    let sets = change.edits.iter().filter(|(_, json)| json.is_some()).count();
-    let remembers = change.remember == Some(true);
-    sets + usize::from(change.user.is_some()) + usize::from(remembers)
-}
-
-/// Adds the names and values that a change sets, and the names that it removes.
-pub(crate) fn edits(command: &mut Command, change: &Change) {
-    let remembers = change.remember == Some(true);
-    if let Some(user) = &change.user {
-        command.arg("@user").arg(user.as_str());
-    }
-    if remembers {
-        command.arg("@remember").arg("true");
-    }
-    for (name, json) in change.edits.iter() {
-        if let Some(json) = json {
-            command.arg(&*hash::field(name)).arg(json);
-        }
-    }
-    if change.remember == Some(false) {
-        command.arg("@remember");
-    }
-    for (name, json) in change.edits.iter() {
-        // What a cleared session held is gone already.
-        if json.is_none() && !change.clear {
-            command.arg(&*hash::field(name));
-        }
     }
 }

@@ -152,6 +152,8 @@ impl fmt::Debug for RedisStoreBuilder {
         f.debug_struct("RedisStoreBuilder")
             .field("prefix", &self.prefix)
             .field("timeout", &self.timeout)
+            .field("replicas", &self.replicas)
+            .field("cache", &self.cache)
             .finish_non_exhaustive()
     }
 }

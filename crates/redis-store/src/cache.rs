@@ -6,18 +6,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quick_cache::{Weighter, sync};
-use tower_keep_core::{Change, Record, SessionId, Timestamp};
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{self, DefaultLifecycle},
+};
+use tower_keep_core::{Change, Client, Record, SessionId, Timestamp, UserId};
 
-use crate::servers::Reply;
+use crate::{plain::Times, servers::Reply};
 
-/// So long a record is good after it was read whole, so that a hash that someone mended by hand, and left its
-/// state, is seen.
-const GOOD_FOR: Duration = Duration::from_secs(10);
+/// So long after it was read whole a record is used, so that what someone mended by hand, and left the state, is
+/// seen.
+const USED_FOR: Duration = Duration::from_secs(10);
 
 /// What is kept with a record, in bytes, and a session's usual size.
 const BESIDE_BYTES: usize = 400;
 const USUAL_BYTES: usize = 1_024;
+
+/// Each has its part of the bytes, and keeps no record that is larger: a million bytes by default.
+const SHARDS: usize = 16;
 
 /// Records, up to a number of bytes; those that are used least make room.
 #[derive(Clone)]
@@ -27,42 +33,58 @@ pub(crate) struct Cache(Option<Arc<sync::Cache<SessionId, Arc<Cached>, Size>>>);
 pub(crate) struct Cached {
     state: String,
     pub(crate) record: Arc<Record>,
-    /// When it was read whole.
+    /// When it, or the record that changes of this process began with, was read whole.
     read_at: Timestamp,
-    /// Others change it too, and did so since it was read before: to ask for its state is in vain.
-    pub(crate) is_shared: bool,
+    /// When it was read whole, the state was not the one that was known: others change it too, and to ask for its
+    /// state is in vain.
+    is_shared: bool,
     bytes: u64,
 }
 
 impl Cached {
-    /// A record that was just read whole; so much was known of it.
+    /// A record that was just read whole, of which so much was known.
     pub(crate) fn read(
         state: &str,
-        record: Arc<Record>,
+        record: &Arc<Record>,
         at: Timestamp,
         known: Option<&Self>,
     ) -> Self {
         let is_shared = known.is_some_and(|known| known.state != state);
-        Self::new(state.to_owned(), record, at, is_shared)
+        Self::new(state.to_owned(), Arc::clone(record), at, is_shared)
     }
 
     fn new(state: String, record: Arc<Record>, read_at: Timestamp, is_shared: bool) -> Self {
-        let bytes = u64::try_from(record.fields.bytes() + BESIDE_BYTES).unwrap_or(u64::MAX);
+        let user = record.user.as_ref().map_or(0, |user: &UserId| user.as_str().len());
+        let agent = record.client.as_ref().and_then(Client::agent).map_or(0, str::len);
+        let bytes = record.fields.bytes() + user + agent + BESIDE_BYTES;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         Self { state, record, read_at, is_shared, bytes }
     }
 
-    /// Whether it is the record of the state that the server told, and was read whole of late.
-    pub(crate) fn is_still(&self, state: &Reply, at: Timestamp) -> bool {
-        at.since(self.read_at) < GOOD_FOR && state.is_text(&self.state)
+    /// Whether it is worth asking for the state, at a time.
+    pub(crate) fn may_be_used(&self, now: Timestamp) -> bool {
+        !self.is_shared && now.since(self.read_at) < USED_FOR
+    }
+
+    /// Whether it is the record of the state that the server told.
+    pub(crate) fn is_of(&self, state: &Reply) -> bool {
+        state.is_text(&self.state)
     }
 }
 
 impl Cache {
     /// One for so many bytes; for none it keeps nothing.
     pub(crate) fn of(bytes: usize) -> Self {
-        let limit = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let cache = || sync::Cache::with_weighter(bytes / USUAL_BYTES, limit, Size);
-        Self((bytes > 0).then(|| Arc::new(cache())))
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(bytes / USUAL_BYTES)
+            .weight_capacity(u64::try_from(bytes).unwrap_or(u64::MAX))
+            .shards(SHARDS)
+            .build();
+        let options = options.ok().filter(|_| bytes > 0);
+        Self(options.map(|options| {
+            let hash = DefaultHashBuilder::default();
+            Arc::new(sync::Cache::with_options(options, Size, hash, DefaultLifecycle::default()))
+        }))
     }
 
     /// What was kept of a session.
@@ -77,23 +99,16 @@ impl Cache {
         }
     }
 
-    /// Keeps the record that a change made, and the state that it has now.
-    pub(crate) fn follow(
-        &self,
-        id: &SessionId,
-        change: &Change,
-        state: String,
-        now: Timestamp,
-        end: Timestamp,
-    ) {
+    /// Keeps what a change made of a record that is kept, and the state that it has now.
+    pub(crate) fn follow(&self, id: &SessionId, change: &Change, state: String, times: Times) {
         let Some(cache) = &self.0 else { return };
+        let Some(known) = cache.peek(id) else { return };
         let mut record = change.base();
         record.fields = change.edited(&record.fields);
-        change.apply_facts(&mut record, now);
-        record.expires_at = end;
-        let (read_at, is_shared) =
-            cache.peek(id).map_or((now, false), |known| (known.read_at, known.is_shared));
-        cache.insert(*id, Arc::new(Cached::new(state, Arc::new(record), read_at, is_shared)));
+        change.apply_facts(&mut record, times.now);
+        record.expires_at = times.end;
+        let changed = Cached::new(state, Arc::new(record), known.read_at, known.is_shared);
+        cache.insert(*id, Arc::new(changed));
     }
 
     /// Forgets a session.
@@ -131,7 +146,7 @@ mod tests {
         let at = Timestamp::from_millis(1_795_262_400_000);
         let mut record = Record::new("shop".into(), at);
         record.fields = [("text", &*"x".repeat(bytes))].into_iter().collect::<Fields>();
-        Cached::read("[1,2,0,3,4]", Arc::new(record), at, None)
+        Cached::read("[1,2,0,3,4]", &Arc::new(record), at, None)
     }
 
     #[test]

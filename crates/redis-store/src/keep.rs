@@ -59,42 +59,47 @@ impl Keep {
     pub(crate) async fn load(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
         let key = self.keys.session(id);
         let known = self.cache.find(id);
-        if let Some(known) = known.as_deref().filter(|known| !known.is_shared) {
+        if let Some(known) = &known
+            && self.link.reckoned(&key).is_some_and(|now| known.may_be_used(now))
+        {
             let (state, at) = self.link.state(&key).await?;
-            if known.is_still(&state, at) {
+            if known.is_of(&state) {
                 let record = Arc::clone(&known.record);
                 return Ok((!record.is_expired(at)).then_some(Loaded { record, at }));
             }
         }
-        self.read(id, &key, known).await
+        let keep = |state: &str, Loaded { record, at }: &Loaded| {
+            self.cache.keep(id, Cached::read(state, record, *at, known.as_deref()));
+        };
+        let live = self.read(id, &key, keep).await?;
+        if live.is_none() {
+            self.cache.forget(id);
+        }
+        Ok(live)
     }
 
     /// The live record, read whole.
     pub(crate) async fn live(&self, id: &SessionId) -> Result<Option<Loaded>, StoreError> {
-        self.read(id, &self.keys.session(id), None).await
+        self.read(id, &self.keys.session(id), |_, _| {}).await
     }
 
-    /// Reads a record of which this much is known.
+    /// Reads a live record whole, and shows it and its state before it is given away.
     async fn read(
         &self,
         id: &SessionId,
         key: &[u8],
-        known: Option<Arc<Cached>>,
+        show: impl Fn(&str, &Loaded) + Send,
     ) -> Result<Option<Loaded>, StoreError> {
         for _ in 0..ATTEMPTS {
             let (answer, at) = self.link.read(key).await?;
             match Stored::read(id, &answer)? {
                 Stored::Live(record, state) if !record.is_expired(at) => {
-                    let record = Arc::new(record);
-                    let cached = Cached::read(state, Arc::clone(&record), at, known.as_deref());
-                    self.cache.keep(id, cached);
-                    return Ok(Some(Loaded { record, at }));
+                    let live = Loaded { record: Arc::new(record), at };
+                    show(state, &live);
+                    return Ok(Some(live));
                 }
                 Stored::Arriving(from) if rarely(self.settle(id, &from)).await? => {}
-                Stored::Live(..) | Stored::Arriving(_) | Stored::Nothing => {
-                    self.cache.forget(id);
-                    return Ok(None);
-                }
+                Stored::Live(..) | Stored::Arriving(_) | Stored::Nothing => return Ok(None),
             }
         }
         Err(restless())

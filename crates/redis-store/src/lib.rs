@@ -46,8 +46,8 @@
 //! user's sessions three. A server's time is asked once in ten seconds, along with a read, and reckoned from then:
 //! new sessions and most changes are dated by it. Whether a session has ended is always the server's word.
 //!
-//! A change that others came before, or a session that is gone, is told by the same script, in one round trip;
-//! where both only set or remove fields, a longer script writes them on top of each other, by one more.
+//! A change that others came before, or whose session is gone, is told by the same script, in one round trip.
+//! Where both only set or remove fields, a longer script writes the later one over the earlier, by one more.
 //!
 //! Each script touches one key, so that all of it works in a cluster; but for rotations, which rename a key where
 //! one server has both. In a cluster these take two steps, one on each key.
@@ -72,9 +72,10 @@
 //! A session of 200 bytes with its place in the user's set takes 690 bytes among a million, 1.7 times a string of the same
 //! bytes with an end. Listing and ending a user's ten sessions took as many commands and as long as among a thousand.
 //!
-//! Other commands: `HGET`, `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all,
-//! figures, purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`,
-//! `PEXPIREAT`, `RENAME`, `TIME` and the commands of sorted sets. That is what a user with few permissions needs.
+//! Other commands: `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all, figures,
+//! purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a
+//! script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`, `PEXPIREAT`, `RENAME`,
+//! `TIME` and the commands of sorted sets. That is what a user with few permissions needs.
 //!
 //! Set `hash-max-listpack-value 1024` at the server: by default one value of more than 64 bytes makes a
 //! session's hash a large one, which takes three times the memory. Set it before the sessions are made.
@@ -85,14 +86,14 @@
 //!
 //! # What is kept in the process
 //!
-//! The records that were read or changed last, [16 MiB](RedisStoreBuilder::cache) of them. None is used unheard: a
-//! read asks the server for `@state`, fifty bytes, and takes the record from here only if that is what it was, since
-//! each change changes it. So a sign-out, a change or a rotation elsewhere is seen by the next read, as without
-//! a cache. A session that several processes change is read whole at once, so that it costs no second
-//! round trip, until a read finds it as it was.
+//! The records that were read last, [16 MiB](RedisStoreBuilder::cache) of them, none larger than a megabyte, and what
+//! this process made of them. None is used unheard: a read asks the server for `@state`, fifty bytes, and takes the
+//! record from here only if that is what it was, since each change changes it. So a sign-out, a change or a rotation
+//! elsewhere is seen by the next read, as without a cache. The first read after another process's change
+//! takes two round trips; from then on the session is read whole at once, until a read finds it as it was.
 //!
-//! What changes a field by hand and leaves `@state` is seen ten seconds after the record was last read
-//! whole, at the latest. A record that ended elsewhere lies in memory until it makes room.
+//! Ten seconds after a record was read whole it is read whole again, at once, so that what someone changed by
+//! hand, and left `@state`, is seen. A record that ended elsewhere lies in memory until it makes room.
 //!
 //! # Sliding expiry
 //!
@@ -172,7 +173,7 @@ mod builder;
 mod cache;
 mod clock;
 mod create;
-mod edit;
+mod edits;
 mod error;
 mod find;
 mod hash;
@@ -180,6 +181,7 @@ mod keep;
 mod key;
 mod link;
 mod payload;
+mod plain;
 mod purge;
 mod rotate;
 mod script;

@@ -49,11 +49,11 @@ impl Link {
         script: &Script,
         command: Command,
     ) -> Result<Answer, StoreError> {
-        Answer::new(self.ask(script, command).await?.value().map_err(failed)?)
+        Answer::new(self.run(script, command).await?.value().map_err(failed)?)
     }
 
     /// Calls a script; sends its text where the server does not know it yet.
-    pub(crate) async fn ask(&self, script: &Script, command: Command) -> Result<Reply, StoreError> {
+    pub(crate) async fn run(&self, script: &Script, command: Command) -> Result<Reply, StoreError> {
         let reply = match self.servers.write(&command).await {
             Err(error) if is_unknown(&error) => {
                 self.servers.write(&with_text(script, &command)).await
@@ -185,7 +185,6 @@ fn with_text(script: &Script, command: &Command) -> Command {
 }
 
 /// What a script answers: a number that says how it ended, and more.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) how: i64,
     pub(crate) rest: Vec<Value>,

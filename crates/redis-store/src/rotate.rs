@@ -12,7 +12,7 @@
 use tower_keep_core::{Change, Record, Rotated, SessionId, StoreError};
 
 use crate::{
-    apply::{edits, pairs_of},
+    edits::{edits, pairs_of},
     error::unexpected,
     hash::{bound_to, pairs},
     keep::{ATTEMPTS, Keep, arguments, how, lifetime, origin, other, receipt, restless},

@@ -48,14 +48,16 @@ scripts! {
     CREATE = "prelude" "free" "create";
     DELETE = "prelude" "delete";
     DEPART = "prelude" "depart";
-    EDIT = "edit";
+    EDIT = "edit" "merge";
+    EDIT_EXACT = "edit" "exact";
     EVICT = "prelude" "evict";
     FORGET = "prelude" "forget";
     IMPORT = "prelude" "free" "import";
     MOVE = "prelude" "move";
     RELEASE = "prelude" "release";
     RESERVE = "prelude" "reserve";
-    SET = "set";
+    SET = "set" "merge";
+    SET_EXACT = "set" "exact";
     SETTLE = "prelude" "settle";
     TOUCH = "prelude" "touch";
 }

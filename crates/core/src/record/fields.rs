@@ -181,7 +181,11 @@ impl Fields {
         if packed.text_bytes() >= SHARE_FROM_BYTES {
             let overlay = self.overlaid(edits);
             if overlay.len() <= MAX_OVERLAY {
-                return Self(Parts::Overlaid(Some(Arc::new((packed.clone(), overlay)))));
+                let shared = Self(Parts::Overlaid(Some(Arc::new((packed.clone(), overlay)))));
+                // What lost most of its text does not hold on to it.
+                if 2 * shared.bytes() >= packed.text_bytes() {
+                    return shared;
+                }
             }
         }
         Self(Parts::Packed(match (&self.0, edits) {
@@ -276,6 +280,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn text_that_was_removed_is_let_go_of() {
+        let names: Vec<String> = (0..8).map(|field| format!("field {field}")).collect();
+        let value = "x".repeat(10_000);
+        let mut fields: Fields = names.iter().map(|name| (&**name, &*value)).collect();
+        for name in &names {
+            fields = fields.with([(&**name, None)]);
+            let (held, kept) = (fields.at_most().0, fields.bytes());
+            assert!(held <= 2 * kept + 100, "{held} bytes held for {kept}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -133,7 +133,7 @@ impl Session {
                 };
             };
             let had_failed = self.exchange.state().failure.is_some();
-            let fresh = lookup::open(self.exchange.manager(), live.token.clone()).await?;
+            let fresh = lookup::open(self.exchange.manager(), live.token).await?;
             // Taken for as long as it takes to put in what was read, so that a reload that is held, and polled
             // no more, keeps no commit waiting.
             let _turn = self.exchange.turn().await;

@@ -48,7 +48,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// MUST answer [`Applied::Conflict`] with the present record, and leave it as it is, unless
     /// [`Change::fits`] its version. MUST answer [`Applied::Gone`] and insert nothing if there is no
     /// live record. The version grows by one with each change, and `last_active` and the expiry
-    /// follow `change.lifetime`.
+    /// follow `change.lifetime`; a store MAY leave an expiry that would move by less than a second, or
+    /// than a thousandth of a shorter idle timeout.
     fn apply<'a>(&'a self, id: &'a SessionId, change: &'a Change) -> StoreFuture<'a, Applied>;
 
     /// Moves a session to a new id, with a change.

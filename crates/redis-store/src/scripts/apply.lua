@@ -11,8 +11,8 @@ if version ~= base then
 end
 if restart == 'restart' then created = string.format('%.0f', now) end
 local reach = math.min(created + absolute, 9007199254740991)
-if user == 'user' or (bound > 0 and reach > bound) then
-  if reach > tonumber(raised) then return {4} end
+if user == 'user' or bound > 0 then
+  if (user == 'user' or reach > bound) and reach > tonumber(raised) then return {4} end
   bound = reach
 end
 if mode == 'clear' then clear() end

@@ -2,8 +2,8 @@
 local version, created, bound = live()
 if not version then return absent() end
 local reach = math.min(created + ARGV[3], 9007199254740991)
-if bound > 0 and reach > bound then
-  if reach > tonumber(ARGV[4]) then return {4} end
+if bound > 0 then
+  if reach > bound and reach > tonumber(ARGV[4]) then return {4} end
   bound = reach
 end
 local expires = expiry(created, ARGV[2], ARGV[3])

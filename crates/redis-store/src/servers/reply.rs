@@ -32,9 +32,9 @@ impl Reply {
         }
     }
 
-    /// Whether the only answer is the number one: it is done.
-    pub(crate) fn is_one(&self) -> bool {
-        *self.0 == *b":1\r\n"
+    /// Whether the only answer is this number.
+    pub(crate) fn is(&self, expected: i64) -> bool {
+        number(&self.0, b':') == Some((expected, self.0.len()))
     }
 
     /// Whether the only answer is this text.

@@ -153,6 +153,35 @@ async fn hash_that_was_mended_by_hand_is_seen_after_ten_seconds() {
     let Applied::Applied(_) = set(&store, &session, 2).await else { panic!("not applied") };
     server.command(&["HSET", &format!("tower-keep:{session}"), "visits", "99"]);
     turned.fetch_add(i64::try_from(Duration::from_secs(5).as_millis()).unwrap(), SeqCst);
+    let before = counted(&server).0;
     let read = store.load(&session).await.unwrap().unwrap().record;
     assert_eq!(read.fields.get("visits"), Some("99"));
+    // A record that is that old is not asked about first.
+    assert_eq!(since(&server, &before).get("hget"), None);
+}
+
+/// A user's session goes on by the short script once its absolute lifetime was shortened.
+#[tokio::test]
+async fn shorter_lifetime_costs_one_long_change() {
+    let server = Redis::start(Durability::Lazy);
+    let store = connect(&server, 0).await;
+    let (id, hour) = (id(), Duration::from_secs(3_600));
+    let mut new = NewRecord::new("shop".into(), Lifetime::new(hour, 1_000 * hour));
+    new.user = Some("ada".into());
+    store.create(&id, &new).await.unwrap();
+    let mut called = Vec::new();
+    for lifetime in [new.lifetime, Lifetime::default(), Lifetime::default(), new.lifetime] {
+        let read = store.load(&id).await.unwrap().unwrap().record;
+        let mut change = Change::new(&read, lifetime);
+        change.edits.set("visits", "1");
+        let before = counted(&server).0;
+        let Applied::Applied(receipt) = store.apply(&id, &change).await.unwrap() else {
+            panic!("not applied");
+        };
+        // Only the long script asks for the time.
+        called.push(since(&server, &before).contains_key("time"));
+        let read = store.load(&id).await.unwrap().unwrap().record;
+        assert_eq!(read.expires_at, receipt.expires_at);
+    }
+    assert_eq!(called, [false, true, false, true]);
 }

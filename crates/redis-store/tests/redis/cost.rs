@@ -55,7 +55,9 @@ async fn read_is_one_command_and_write_one_more() {
     let session = create(&store, &new).await;
     let record = store.load(&session).await.unwrap().unwrap().record;
     // So that the server knows the scripts.
-    store.apply(&session, &Change::new(&record, Lifetime::default())).await.unwrap();
+    let mut change = Change::new(&record, Lifetime::default());
+    change.exact = true;
+    store.apply(&session, &change).await.unwrap();
     let touch = Touch { created_at: record.created_at, lifetime: Lifetime::default() };
     store.touch(&session, touch).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Writes what most changes are: fields that are set or removed in the state that was read.
+//! Writes what most changes are, plain ones: fields that are set or removed in the state that was read.
 //!
 //! The server compares the whole state with the one that was read, so that its script need not reckon: it
 //! calls two commands where the end of the session stays, three where it moves.
@@ -8,10 +8,11 @@ use std::{sync::Arc, time::Duration};
 use tower_keep_core::{Applied, Change, Loaded, Receipt, SessionId, StoreError, Timestamp};
 
 use crate::{
-    apply::{edits, pairs_of},
+    cache::Cached,
+    edits::{edits, pairs_of},
     hash::{self, Stored},
-    keep::{Keep, LATEST, millis, rarely},
-    script::{EDIT, SET, Script},
+    keep::{Keep, LATEST, millis},
+    script::{EDIT, EDIT_EXACT, SET, SET_EXACT, Script},
     servers::Command,
 };
 
@@ -23,34 +24,38 @@ const LATE: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(1);
 
 impl Keep {
-    pub(crate) async fn apply(
+    /// Writes a plain change to the state that it is based on, or says what else is there; `None` if the change
+    /// is another one, or has to be written to that.
+    pub(crate) async fn apply_plain(
         &self,
         id: &SessionId,
+        key: &[u8],
         change: &Change,
-    ) -> Result<Applied, StoreError> {
-        let key = self.keys.session(id);
-        if let Some(times) = self.times(&key, change) {
-            let (script, command, state) = edit(&key, change, times);
-            let reply = self.link.ask(script, command).await?;
-            if reply.is_one() {
-                let version = change.base_version.saturating_add(1);
-                let Times { now: at, end: expires_at } = times;
-                self.cache.follow(id, change, state, at, expires_at);
-                return Ok(Applied::Applied(Receipt { version, at, expires_at, evicted: 0 }));
-            }
-            match Stored::read(id, &reply)? {
-                Stored::Nothing => return Ok(Applied::Gone),
-                Stored::Live(record, _)
-                    if !change.fits(record.version) && !record.is_expired(times.now) =>
-                {
-                    let record = Arc::new(record);
-                    return Ok(Applied::Conflict(Loaded { record, at: times.now }));
-                }
-                Stored::Live(..) | Stored::Arriving(_) => {}
-            }
+    ) -> Result<Option<Applied>, StoreError> {
+        let Some(times) = self.times(key, change) else { return Ok(None) };
+        let Plain { script, command, state } = plain(key, change, times);
+        let reply = self.link.run(script, command).await?;
+        let Times { now: at, end: expires_at } = times;
+        if reply.is(1) {
+            let version = change.base_version.saturating_add(1);
+            self.cache.follow(id, change, state, times);
+            return Ok(Some(Applied::Applied(Receipt { version, at, expires_at, evicted: 0 })));
         }
-        self.cache.forget(id);
-        rarely(self.apply_to_any(id, &key, change)).await
+        if reply.is(0) {
+            return Ok(None);
+        }
+        Ok(match Stored::read(id, &reply)? {
+            Stored::Nothing => Some(Applied::Gone),
+            Stored::Live(record, state)
+                if !change.fits(record.version) && !record.is_expired(at) =>
+            {
+                let record = Arc::new(record);
+                self.cache
+                    .keep(id, Cached::read(state, &record, at, self.cache.find(id).as_deref()));
+                Some(Applied::Conflict(Loaded { record, at }))
+            }
+            Stored::Live(..) | Stored::Arriving(_) => None,
+        })
     }
 
     /// The time and the session's end after a change that only sets and removes fields, as this side reckons
@@ -81,9 +86,17 @@ impl Keep {
 
 /// When a change is made, and when the session ends then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Times {
-    now: Timestamp,
-    end: Timestamp,
+pub(crate) struct Times {
+    pub(crate) now: Timestamp,
+    pub(crate) end: Timestamp,
+}
+
+/// How a plain change is written.
+struct Plain {
+    script: &'static Script,
+    command: Command,
+    /// The state that it sets.
+    state: String,
 }
 
 /// Whether a change only sets and removes fields, and so few that the server's scripts take them at once.
@@ -100,30 +113,31 @@ fn absolute_end(change: &Change) -> i64 {
     change.created_at.as_millis().saturating_add(millis(change.lifetime.absolute)).min(LATEST)
 }
 
-/// The script for a plain change, the call of it, and the state that it sets.
-fn edit(
-    key: &[u8],
-    change: &Change,
-    Times { now, end }: Times,
-) -> (&'static Script, Command, String) {
+/// How a plain change is written at these times.
+fn plain(key: &[u8], change: &Change, Times { now, end }: Times) -> Plain {
     let (base, created) = (change.base_version, change.created_at);
     // How far the place in the user's set reaches, unless the lifetimes were changed since.
     let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
     let (active, base_end) = (change.base_last_active, change.base_expires_at);
     let before = hash::state(base, created, reach, active, base_end);
-    let after = hash::state(base.saturating_add(1), created, reach, now, end);
+    let state = hash::state(base.saturating_add(1), created, reach, now, end);
     let removes =
         change.remember == Some(false) || change.edits.iter().any(|(_, json)| json.is_none());
     let only_sets = end == base_end && !removes;
-    let script: &Script = if only_sets { &SET } else { &EDIT };
+    let script: &Script = match (only_sets, change.exact) {
+        (true, true) => &SET_EXACT,
+        (true, false) => &SET,
+        (false, true) => &EDIT_EXACT,
+        (false, false) => &EDIT,
+    };
     let mut command = script.on(key);
     command.arg(before);
     if !only_sets {
         command.number(end.as_millis()).number(4 + 2 * pairs_of(change));
     }
-    command.arg(&after);
+    command.arg(&state);
     edits(&mut command, change);
-    (script, command, after)
+    Plain { script, command, state }
 }
 
 #[cfg(test)]
