@@ -64,7 +64,13 @@ pub(crate) fn commit_now(exchange: &SharedExchange) -> Begun {
 /// can write meanwhile, and nothing is locked. `None` if it cannot be done without waiting.
 fn commit_alone(exchange: &mut Exchange, head: &mut Head) -> Option<Result<(), Error>> {
     let (manager, client, state) = exchange.parts_mut();
-    let state = state.filter(|_| manager.answers_at_once())?;
+    let Some(state) = state else {
+        // No handle has looked into it, so there is nothing to write.
+        return Some(Ok(()));
+    };
+    if !manager.answers_at_once() {
+        return None;
+    }
     let outcome = match decide(manager, state, Moment::Response, false) {
         Err(error) => Err(error),
         Ok(Decision::Nothing) => Ok(()),
