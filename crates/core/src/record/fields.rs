@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use super::packed::{NOTHING, Packed, text};
+use super::packed::{Packed, text};
 
 /// Up to this many bytes a change writes all of the text anew; above, it shares what it leaves.
 const SHARE_FROM_BYTES: usize = 2_048;
@@ -33,9 +33,8 @@ pub struct Fields(Parts);
 #[derive(Clone)]
 enum Parts {
     Packed(Packed),
-    /// A large session, and what was changed since it was packed, in the order of the names; `None`
-    /// without any field. A case of its own would make every record a word longer.
-    Overlaid(Option<Arc<(Packed, Vec<Edit>)>>),
+    /// A large session, and what was changed since it was packed, in the order of the names.
+    Overlaid(Arc<(Packed, Vec<Edit>)>),
 }
 
 #[derive(Clone)]
@@ -158,13 +157,11 @@ impl Fields {
     /// it did.
     pub(crate) fn overwrite(&mut self, name: &str, value: &str) -> bool {
         let present = match &mut self.0 {
-            Parts::Packed(packed) => packed.value_mut(name),
-            Parts::Overlaid(parts) => {
-                parts.as_mut().and_then(Arc::get_mut).and_then(|(_, overlay)| {
-                    let place = overlay.binary_search_by(|edit| (*edit.name).cmp(name)).ok()?;
-                    Arc::get_mut(overlay[place].value.as_mut()?)
-                })
-            }
+            Parts::Packed(packed) => return packed.overwrite(name, value),
+            Parts::Overlaid(parts) => Arc::get_mut(parts).and_then(|(_, overlay)| {
+                let place = overlay.binary_search_by(|edit| (*edit.name).cmp(name)).ok()?;
+                Arc::get_mut(overlay[place].value.as_mut()?)
+            }),
         };
         match present {
             Some(present) if present.len() == value.len() => {
@@ -181,7 +178,7 @@ impl Fields {
         if packed.text_bytes() >= SHARE_FROM_BYTES {
             let overlay = self.overlaid(edits);
             if overlay.len() <= MAX_OVERLAY {
-                let shared = Self(Parts::Overlaid(Some(Arc::new((packed.clone(), overlay)))));
+                let shared = Self(Parts::Overlaid(Arc::new((packed.clone(), overlay))));
                 // What lost most of its text does not hold on to it.
                 if 2 * shared.bytes() >= packed.text_bytes() {
                     return shared;
@@ -209,8 +206,7 @@ impl Fields {
     fn parts(&self) -> (&Packed, &[Edit]) {
         match &self.0 {
             Parts::Packed(packed) => (packed, &[]),
-            Parts::Overlaid(Some(parts)) => (&parts.0, &parts.1),
-            Parts::Overlaid(None) => (&NOTHING, &[]),
+            Parts::Overlaid(parts) => (&parts.0, &parts.1),
         }
     }
 
@@ -247,7 +243,7 @@ impl Fields {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self(Parts::Overlaid(None))
+        Self(Parts::Packed(Packed::EMPTY))
     }
 }
 
@@ -359,6 +355,19 @@ mod tests {
                 [("a".into(), "12".into()), ("b".into(), long), ("c".into(), "20".into())];
             assert_eq!(owned(&fields), expected);
         }
+    }
+
+    #[test]
+    fn one_short_field_is_kept_in_place_and_copies_are_their_own() {
+        let mut fields: Fields = [("visits", "1000")].into_iter().collect();
+        let copy = fields.clone();
+        assert!(!fields.parts().0.shares_with(copy.parts().0));
+        assert!(fields.overwrite("visits", "1001"));
+        assert_eq!((fields.get("visits"), copy.get("visits")), (Some("1001"), Some("1000")));
+        // One digit more than fits.
+        let longer = copy.with([("visits", Some("100000"))]);
+        assert!(longer.parts().0.shares_with(longer.clone().parts().0));
+        assert_eq!(longer.get("visits"), Some("100000"));
     }
 
     #[test]

@@ -1,18 +1,30 @@
 //! Fields in one piece of memory: [`Packed`].
 
-use std::sync::{Arc, LazyLock};
+use triomphe::{Arc, ThinArc};
 
-/// Names and values in one allocation, in the order of the names, so that a million small sessions
-/// cost little more than their text, and reading one touches little memory.
+/// Names and values in one piece, in the order of the names, so that a million small sessions cost
+/// little more than their text, and reading one touches little memory.
 ///
 /// The text of all names and values comes first (name, value, name, value, …), then where each of
 /// them ends, then how many fields there are; the numbers are of one byte where all fits in 255, of two
 /// where it fits in 64 KiB, else of four.
-#[derive(Clone, Default)]
-pub(super) struct Packed(Arc<[u8]>);
+#[derive(Clone)]
+pub(super) struct Packed(Room);
 
-/// No fields, to be looked at: a copy would count as one of the many holders of the same nothing.
-pub(super) static NOTHING: LazyLock<Packed> = LazyLock::new(Packed::default);
+/// Where the piece is. One pointer wide besides what says which, so that no record is longer for it.
+#[derive(Clone)]
+enum Room {
+    /// In place, as one short field is, with which most sessions begin: it takes no memory of its own.
+    Inline { length: u8, bytes: [u8; INLINE] },
+    /// In one allocation, which copies share.
+    Shared(ThinArc<(), u8>),
+}
+
+/// What fits beside the length and what says that it is there.
+const INLINE: usize = 2 * size_of::<usize>() - 2;
+
+/// Up to so many bytes a piece is put together without asking for memory.
+const SHORT: usize = 256;
 
 /// Among so few fields one is found sooner by comparing it with all, since most have another length.
 const SEARCHED_FROM: usize = 8;
@@ -23,6 +35,9 @@ pub(super) fn text(bytes: &[u8]) -> &str {
 }
 
 impl Packed {
+    /// No fields.
+    pub(super) const EMPTY: Self = Self(Room::Inline { length: 0, bytes: [0; INLINE] });
+
     /// How many fields there are.
     pub(super) fn len(&self) -> usize {
         self.table().fields
@@ -36,7 +51,8 @@ impl Packed {
     /// How many bytes names and values have at most, and how many fields there are at most.
     pub(super) fn at_most(&self) -> (usize, usize) {
         // Each field has two numbers.
-        (self.0.len(), self.0.len() / (2 * width(self.0.len())))
+        let bytes = self.bytes().len();
+        (bytes, bytes / (2 * width(bytes)))
     }
 
     /// Where the field of a name is, or would be.
@@ -101,19 +117,32 @@ impl Packed {
 
     /// A copy with other text of the same length at some place.
     fn patched(&self, start: usize, text: &str) -> Self {
-        let mut packed = Arc::<[u8]>::from(&*self.0);
-        if let Some(bytes) = Arc::get_mut(&mut packed) {
-            bytes[start..start + text.len()].copy_from_slice(text.as_bytes());
-        }
-        Self(packed)
+        let mut packed = Self::copied(self.bytes());
+        packed.change(|bytes| bytes[start..start + text.len()].copy_from_slice(text.as_bytes()));
+        packed
     }
 
-    /// The value of a field, to be written over, if nobody shares what is packed.
-    pub(super) fn value_mut(&mut self, name: &str) -> Option<&mut [u8]> {
+    /// Writes a value over that of a field, if it is as long and nobody shares what is packed; says
+    /// whether it did.
+    pub(super) fn overwrite(&mut self, name: &str, value: &str) -> bool {
         let table = self.table();
-        let place = table.find(name)?;
-        let value = table.start(2 * place + 1)..table.start(2 * place + 2);
-        Arc::get_mut(&mut self.0)?.get_mut(value)
+        let Some(place) = table.find(name) else { return false };
+        let present = table.start(2 * place + 1)..table.start(2 * place + 2);
+        present.len() == value.len()
+            && self.change(|bytes| bytes[present].copy_from_slice(value.as_bytes()))
+    }
+
+    /// Changes the bytes, if nobody shares them; says whether it did.
+    fn change(&mut self, change: impl FnOnce(&mut [u8])) -> bool {
+        match &mut self.0 {
+            Room::Inline { length, bytes } => {
+                change(&mut bytes[..usize::from(*length)]);
+                true
+            }
+            Room::Shared(shared) => shared.with_arc_mut(|shared| {
+                Arc::get_mut(shared).map(|shared| change(shared.slice_mut())).is_some()
+            }),
+        }
     }
 
     /// Packs fields that come in the order of their names, each once.
@@ -130,36 +159,61 @@ impl Packed {
         })
     }
 
-    /// Makes the one allocation, whose text and numbers `fill` then writes.
+    /// Makes the piece, whose text and numbers `fill` writes.
     fn write(
         text_bytes: usize,
         fields: usize,
         fill: impl FnOnce(&mut [u8], &mut Ends<'_>),
     ) -> Self {
         if fields == 0 {
-            return Self::default();
+            return Self::EMPTY;
         }
         let numbers = 2 * fields + 1;
         // The narrowest with which all is so long that it is read with the same.
         let width = [1, 2].into_iter().find(|bytes| width(text_bytes + bytes * numbers) == *bytes);
         let width = width.unwrap_or(4);
-        let mut packed: Arc<[u8]> = std::iter::repeat_n(0, text_bytes + numbers * width).collect();
-        if let Some(bytes) = Arc::get_mut(&mut packed) {
-            let (text, rest) = bytes.split_at_mut(text_bytes);
-            let mut ends = Ends { rest, width };
-            fill(text, &mut ends);
-            ends.push(fields);
+        let length = text_bytes + numbers * width;
+        let (mut short, mut long) = ([0; SHORT], Vec::new());
+        let bytes = match short.get_mut(..length) {
+            Some(bytes) => bytes,
+            None => {
+                long.resize(length, 0);
+                &mut long
+            }
+        };
+        let (text, rest) = bytes.split_at_mut(text_bytes);
+        let mut ends = Ends { rest, width };
+        fill(text, &mut ends);
+        ends.push(fields);
+        Self::copied(bytes)
+    }
+
+    /// A piece of its own with these bytes.
+    fn copied(bytes: &[u8]) -> Self {
+        let mut inline = [0; INLINE];
+        match inline.get_mut(..bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                Self(Room::Inline { length: bytes.len() as u8, bytes: inline })
+            }
+            None => Self(Room::Shared(ThinArc::from_header_and_slice((), bytes))),
         }
-        Self(packed)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Room::Inline { length, bytes } => &bytes[..usize::from(*length)],
+            Room::Shared(shared) => &shared.slice,
+        }
     }
 
     #[cfg(test)]
     pub(super) fn shares_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.bytes().as_ptr() == other.bytes().as_ptr()
     }
 
     fn table(&self) -> Table<'_> {
-        let bytes = &*self.0;
+        let bytes = self.bytes();
         let numbers = if width(bytes.len()) == 1 {
             Numbers::Tiny(bytes.as_rchunks().1)
         } else if width(bytes.len()) == 2 {
