@@ -8,21 +8,21 @@ use http::{
 /// Says that the response depends on the request headers in which a token could have come
 /// (RFC 9110, 12.5.5), beside what the handler said. `names` is a list.
 pub(crate) fn vary(headers: &mut HeaderMap, names: &HeaderValue) {
-    // Few handlers set it, so that an entry, which is prepared for more, would cost more.
-    if !headers.contains_key(VARY) {
-        headers.insert(VARY, names.clone());
+    // Few handlers set it; to add a line finds that out by one look.
+    if !headers.append(VARY, names.clone()) {
         return;
     }
-    let lines = headers.get_all(VARY);
+    let mut lines: Vec<HeaderValue> = headers.get_all(VARY).iter().cloned().collect();
+    // The one that was added.
+    lines.pop();
     let said = |name: &str| {
         lines.iter().flat_map(list).any(|said| said == "*" || said.eq_ignore_ascii_case(name))
     };
     let missing: Vec<&str> = list(names).filter(|name| !said(name)).collect();
-    if let Ok(missing) = HeaderValue::try_from(missing.join(", "))
-        && !missing.is_empty()
-    {
-        headers.append(VARY, missing);
-    }
+    let missing = HeaderValue::try_from(missing.join(", "));
+    lines.extend(missing.ok().filter(|missing| !missing.is_empty()));
+    headers.remove(VARY);
+    headers.extend(lines.into_iter().map(|line| (VARY, line)));
 }
 
 fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
@@ -33,12 +33,17 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
 /// a cached `Set-Cookie` signs one user in as another (RFC 9111, 7.3). Tells whether the handler had
 /// allowed it.
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) -> bool {
+    let no_store = HeaderValue::from_static("no-store");
+    // As in `vary`.
+    if !headers.append(CACHE_CONTROL, no_store.clone()) {
+        return false;
+    }
     let lines = headers.get_all(CACHE_CONTROL);
     let allowed = lines.iter().flat_map(list).any(|directive| {
         directive.eq_ignore_ascii_case("public")
             || directive.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
     });
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, no_store);
     allowed
 }
 

@@ -209,8 +209,16 @@ impl SessionCookie {
             // The same attributes as the cookie that it removes, or browsers keep that.
             Message::Forget => (&[][..], "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
         };
+        let attributes = self.attributes.as_bytes();
         // In one piece of just the right size, which the header's value takes over as it is.
-        [self.name.as_bytes(), b"=", token, self.attributes.as_bytes(), end.as_bytes()].concat()
+        let length = self.name.len() + 1 + token.len() + attributes.len() + end.len();
+        let mut line = Vec::with_capacity(length);
+        line.extend_from_slice(self.name.as_bytes());
+        line.push(b'=');
+        line.extend_from_slice(token);
+        line.extend_from_slice(attributes);
+        line.extend_from_slice(end.as_bytes());
+        line
     }
 
     fn with_attributes(mut self) -> Self {

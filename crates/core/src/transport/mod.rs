@@ -145,9 +145,11 @@ impl Transport {
                 insert(headers, AUTHORIZATION, value);
             }
             Carrier::Cookie(cookie) => {
-                if let Some(value) = secret(cookie.line(message)) {
-                    drop_lines_of(cookie, headers);
-                    headers.append(SET_COOKIE, value);
+                if let Some(line) = secret(cookie.line(message)) {
+                    // That there are others is told by adding it, without another look.
+                    if headers.append(SET_COOKIE, line) {
+                        keep_last_line_of(cookie, headers);
+                    }
                 }
             }
             Carrier::Header(name) => {
@@ -161,17 +163,17 @@ impl Transport {
     }
 }
 
-/// Takes out what the handler set by the name of the session cookie: a response has one line of each
-/// name (RFC 6265bis, 4.1.1).
-fn drop_lines_of(cookie: &SessionCookie, headers: &mut HeaderMap) {
-    let lines = headers.get_all(SET_COOKIE);
-    if !lines.iter().any(|line| cookie.is_set_by(line.as_bytes())) {
-        return;
+/// Takes out what the handler set by the name of the session cookie, whose own line is the last: a
+/// response has one line of each name (RFC 6265bis, 4.1.1).
+fn keep_last_line_of(cookie: &SessionCookie, headers: &mut HeaderMap) {
+    let mut lines: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    let (own, all) = (lines.pop(), lines.len());
+    lines.retain(|line| !cookie.is_set_by(line.as_bytes()));
+    if lines.len() < all {
+        lines.extend(own);
+        headers.remove(SET_COOKIE);
+        headers.extend(lines.into_iter().map(|line| (SET_COOKIE, line)));
     }
-    let others = lines.iter().filter(|line| !cookie.is_set_by(line.as_bytes()));
-    let others: Vec<HeaderValue> = others.cloned().collect();
-    headers.remove(SET_COOKIE);
-    headers.extend(others.into_iter().map(|line| (SET_COOKIE, line)));
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: String) {
