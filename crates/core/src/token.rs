@@ -34,7 +34,7 @@ impl Token {
 
     /// Draws a token from the operating system's generator.
     ///
-    /// The bits are fetched for ten tokens at once and by thread, and kept for a second at
+    /// The bits are fetched for 32 tokens at once and by thread, and kept for a second at
     /// most, since asking for them costs more than all else that makes a session.
     ///
     /// # Errors
