@@ -1,4 +1,4 @@
-//! Writes a change: by the short way of most, or as the server's script for whatever it meets knows it.
+//! Writes a change: by a short script if it is plain, else by the one that takes any change to any state.
 
 use tower_keep_core::{Applied, Change, SessionId, StoreError};
 

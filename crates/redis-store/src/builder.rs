@@ -80,11 +80,13 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How many bytes of records are kept in this process: 16 MiB unless told, none for 0.
+    /// How many bytes of records are kept in this process: 16 MiB unless told, some 16,000 sessions of a
+    /// kilobyte; none for 0. A record of more than a sixteenth of it is not kept.
     ///
     /// A read of one of them asks the server for the session's state alone, a line of some fifty bytes, and
-    /// uses the record if that is unchanged: what others changed or ended is seen as if nothing were kept. See
-    /// the [crate](crate#what-is-kept-in-the-process).
+    /// uses the record if that is unchanged, so what others changed or ended by a store is seen at once. What
+    /// somebody wrote into the hash by hand, without the state, is seen after ten seconds at most. See the
+    /// [crate](crate#what-is-kept-in-the-process).
     #[must_use]
     pub fn cache(mut self, bytes: usize) -> Self {
         self.cache = bytes;

@@ -36,12 +36,15 @@ pub(crate) mod how {
     pub(crate) const LATE: i64 = 7;
     /// Something is under the new id, if only a mark.
     pub(crate) const OCCUPIED: i64 = 8;
+    /// The place in the user's set is gone.
+    pub(crate) const UNPLACED: i64 = 9;
 }
 
 /// So often an operation is begun again because of what others do meanwhile.
 pub(crate) const ATTEMPTS: usize = 20;
 
-/// What the server's scripts count up to exactly, in milliseconds: doubles end at 2^53.
+/// The longest duration, in milliseconds: added to the time of today it stays below 2^53, up to which the
+/// doubles of the scripts are exact.
 const LONGEST: u128 = 1 << 52;
 
 /// The last millisecond that the scripts count up to.

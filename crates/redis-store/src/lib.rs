@@ -41,13 +41,15 @@
 //!
 //! A read is one command (`HGETALL`, or `HGET` where the record is [kept](#what-is-kept-in-the-process)), a write
 //! one more (a script, called by its digest), and only the fields that changed travel. A session without a user is
-//! made by one plain command, `RESTORE`, which puts a whole hash and its end under a key that is free; a sign-in
-//! reserves a place before. A rotation takes one round trip, in which no field travels, and under a limit of the
-//! user's sessions three. A server's time is asked once in ten seconds, along with a read, and reckoned from then:
-//! new sessions and most changes are dated by it. Whether a session has ended is always the server's word.
+//! made by one plain command, `RESTORE`, which puts a whole hash and its end under a key that is free (by a script
+//! where the time was not asked of late); a sign-in reserves a place before. A rotation takes one round trip, in
+//! which no field travels, and under a limit of the user's sessions three. A server's time is asked once in ten
+//! seconds, along with a read (in a cluster by a round trip of its own), and reckoned from then: new sessions and
+//! most changes are dated by it. Whether a session has ended is always the server's word.
 //!
-//! A change that others came before, or whose session is gone, is told by the same script, in one round trip.
-//! Where both only set or remove fields, a longer script writes the later one over the earlier, by one more.
+//! A change that others came before, or whose session is gone, is told so by the same script, in one round trip.
+//! Where it only sets or removes fields, whatever they held, a longer script writes it over theirs instead, by one
+//! more.
 //!
 //! Each script touches one key, so that all of it works in a cluster; but for rotations, which rename a key where
 //! one server has both. In a cluster these take two steps, one on each key.
@@ -72,10 +74,11 @@
 //! A session of 200 bytes with its place in the user's set takes 690 bytes among a million, 1.7 times a string of the same
 //! bytes with an end. Listing and ending a user's ten sessions took as many commands and as long as among a thousand.
 //!
-//! Other commands: `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's sessions), `SCAN` (listing all, figures,
-//! purging) and `UNLINK` (purging), `CLUSTER SLOTS` in a cluster and `WAIT` if asked for; `RESTORE`, without which a
-//! script makes sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`, `PEXPIREAT`, `RENAME`,
-//! `TIME` and the commands of sorted sets. That is what a user with few permissions needs.
+//! Other commands: `EVALSHA` and `EVAL` (the scripts), `TIME`, `HMGET`, `HEXISTS`, `EXISTS`, `ZRANGE` (a user's
+//! sessions), `SCAN` (listing all, figures, purging) and `UNLINK` (purging), `SELECT` for another database than 0,
+//! `CLUSTER SLOTS` and `ASKING` in a cluster and `WAIT` if asked for; `RESTORE`, without which a script makes
+//! sessions; within the scripts, `DEL`, `HDEL`, `HKEYS`, `HSET`, `PEXPIRE`, `PEXPIREAT`, `RENAME` and the commands
+//! of sorted sets. That is what a user with few permissions needs.
 //!
 //! Set `hash-max-listpack-value 1024` at the server: by default one value of more than 64 bytes makes a
 //! session's hash a large one, which takes three times the memory. Set it before the sessions are made.
@@ -86,7 +89,7 @@
 //!
 //! # What is kept in the process
 //!
-//! The records that were read last, [16 MiB](RedisStoreBuilder::cache) of them, none larger than a megabyte, and what
+//! The records that were read last, [16 MiB](RedisStoreBuilder::cache) of them, none larger than a sixteenth of that, and what
 //! this process made of them. None is used unheard: a read asks the server for `@state`, fifty bytes, and takes the
 //! record from here only if that is what it was, since each change changes it. So a sign-out, a change or a rotation
 //! elsewhere is seen by the next read, as without a cache. The first read after another process's change
@@ -97,8 +100,8 @@
 //!
 //! # Sliding expiry
 //!
-//! A change moves the idle deadline in the same step, but for one that follows another within a second (within a
-//! thousandth of the idle timeout, if that is shorter); a read does so once the last use is as long ago as the layer's
+//! A change moves the idle deadline in the same step, unless that would move it by less than a second (by less than
+//! a thousandth of the idle timeout, if that is shorter); a read does so once the last use is as long ago as the layer's
 //! `renew_after`, by one more round trip. Minutes since the sign-in, with 30 of idle timeout:
 //!
 //! | minute | request | ends at, `renew_after` 1 minute | ends at, `renew_after` 25 minutes |

@@ -137,7 +137,7 @@ impl Link {
         self.servers.send_at(state).await.map_err(failed)
     }
 
-    /// Reads hashes, each with the time of its server. One that is none is an error by itself.
+    /// Reads hashes, each with the time of its server. A key that holds something else is an error of its own.
     pub(crate) async fn read_all(
         &self,
         keys: impl Iterator<Item = Vec<u8>>,

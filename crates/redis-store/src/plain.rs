@@ -1,7 +1,8 @@
 //! Writes what most changes are, plain ones: fields that are set or removed in the state that was read.
 //!
 //! The server compares the whole state with the one that was read, so that its script need not reckon: it
-//! calls two commands where the end of the session stays, three where it moves.
+//! calls two commands where fields are only set and the end of the session stays, else three, or four if fields
+//! are removed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,13 +20,13 @@ use crate::{
 /// What is reckoned here may be behind what others reckoned by so much.
 const LATE: Duration = Duration::from_secs(1);
 
-/// A change that follows another one so soon leaves the end of the session where it is: a second of thirty
+/// A change that would move the end of the session by less than this leaves it where it is: a second of thirty
 /// minutes.
-const SOON: Duration = Duration::from_secs(1);
+const SLIGHT: Duration = Duration::from_secs(1);
 
 impl Keep {
     /// Writes a plain change to the state that it is based on, or says what else is there; `None` if the change
-    /// is another one, or has to be written to that.
+    /// is not plain, or is to be written over what is there.
     pub(crate) async fn apply_plain(
         &self,
         id: &SessionId,
@@ -75,7 +76,7 @@ impl Keep {
         let end = now.as_millis().saturating_add(left).min(absolute_end(change));
         let mut end = Timestamp::from_millis(end);
         let base_end = change.base_expires_at;
-        if end >= base_end && end.since(base_end) < SOON.min(change.lifetime.idle / 1_000) {
+        if end >= base_end && end.since(base_end) < SLIGHT.min(change.lifetime.idle / 1_000) {
             end = base_end;
         }
         // What has expired is not there, unless a test turned the clock.

@@ -229,7 +229,8 @@ impl Keep {
             how::OTHER => another(old, change, base, answer)?,
             how::ARRIVING if !self.settle(old, &origin(answer)?).await? => Some(Rotated::Gone),
             // Its place was taken meanwhile, or there is a mark under one of the ids.
-            _ => None,
+            how::ARRIVING | how::LATE | how::OCCUPIED | how::UNPLACED => None,
+            _ => return Err(unexpected()),
         })
     }
 

@@ -11,7 +11,7 @@ use crate::{Analytics, RedisStoreBuilder, keep::Keep};
 
 /// Keeps sessions in Redis 6.2 or later, or in Valkey.
 ///
-/// Copies share the connection. See the [crate](crate) for what is kept how.
+/// Copies share the connections and the records that are kept. See the [crate](crate) for what is kept how.
 ///
 /// ```no_run
 /// use tower_keep_redis_store::RedisStore;

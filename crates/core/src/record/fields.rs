@@ -15,8 +15,8 @@ const MAX_OVERLAY: usize = 16;
 /// The data of a session: names and their values as JSON text, in the order of the names.
 ///
 /// Values are kept as text and decoded one by one when a handler reads them. A copy shares the text,
-/// and a change of one field in a large session copies that field alone, so that a record can be
-/// handed out and replaced without copying it.
+/// unless that is a few bytes, and a change of one field in a large session copies that field alone, so
+/// that a record can be handed out and replaced without copying it.
 ///
 /// ```
 /// use tower_keep_core::Fields;

@@ -11,7 +11,7 @@ use triomphe::{Arc, ThinArc};
 #[derive(Clone)]
 pub(super) struct Packed(Room);
 
-/// Where the piece is. One pointer wide besides what says which, so that no record is longer for it.
+/// Where the piece is. Two words wide with what says which, so that no record is longer for it.
 #[derive(Clone)]
 enum Room {
     /// In place, as one short field is, with which most sessions begin: it takes no memory of its own.
@@ -27,7 +27,7 @@ const INLINE: usize = 2 * size_of::<usize>() - 2;
 const SHORT: usize = 256;
 
 /// Among so few fields one is found sooner by comparing it with all, since most have another length.
-const SEARCHED_FROM: usize = 8;
+const SCANNED_UP_TO: usize = 8;
 
 /// What was packed as text is text.
 pub(super) fn text(bytes: &[u8]) -> &str {
@@ -241,7 +241,7 @@ struct Table<'a> {
 impl<'a> Table<'a> {
     /// Where the field of a name is.
     fn find(&self, name: &str) -> Option<usize> {
-        if self.fields > SEARCHED_FROM {
+        if self.fields > SCANNED_UP_TO {
             return self.place(name).ok();
         }
         // Apart for each width, so that each number is not asked for its own.

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::{Timestamp, Token};
 
-/// How many tokens of one request are looked up at most, so that a client cannot make a request
+/// How many tokens of one transport are looked up at most, so that a client cannot make a request
 /// expensive.
 const MAX_CANDIDATES: usize = 4;
 

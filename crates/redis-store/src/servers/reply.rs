@@ -123,7 +123,7 @@ impl Frame {
                 _ => return Err(malformed()),
             };
             let Some((length, end)) = next else {
-                // A number that is none never ends.
+                // A whole line that holds no number will never hold one.
                 let is_open = end_of_line(rest).is_none();
                 return if is_open { Ok(None) } else { Err(malformed()) };
             };

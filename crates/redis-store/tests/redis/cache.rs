@@ -1,12 +1,6 @@
 //! The records that are kept in the process: they are those of the server, whoever changed it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tower_keep_core::{
     Applied, Change, Created, Lifetime, NewRecord, Rotated, SessionId, Store, Token, Touch, UserId,
@@ -141,6 +135,11 @@ async fn session_that_others_change_costs_one_round_trip() {
 #[cfg(feature = "conformance")]
 #[tokio::test]
 async fn hash_that_was_mended_by_hand_is_seen_after_ten_seconds() {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    };
+
     let server = Redis::start(Durability::Lazy);
     let turned = Arc::new(AtomicI64::new(0));
     let builder = RedisStore::builder().turned_by(Arc::clone(&turned));

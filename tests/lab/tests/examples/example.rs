@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, BufReader};
 
 use crate::support::{PATIENCE, Server};
@@ -41,7 +42,7 @@ pub(crate) static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|
 pub(crate) struct Example {
     pub(crate) server: Server,
     pub(crate) commands: Vec<String>,
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: TempDir,
 }
 
 impl Example {
@@ -51,13 +52,12 @@ impl Example {
 
     pub(crate) async fn start_with(name: &str, variables: &[(&str, &str)]) -> Self {
         let program = program(name).await;
-        let folder =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
+        // One of its own: tests of one example run beside each other.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         // What it needs of files lies beside its manifest.
-        let _ = fs::copy(path(name, ".env"), folder.join(".env"));
+        let _ = fs::copy(path(name, ".env"), folder.path().join(".env"));
         let variables = [&[("ADDR", "127.0.0.1:0")], variables].concat();
-        let server = Server::start_in(&folder, program, &variables).await;
+        let server = Server::start_in(folder.path(), program, &variables).await;
         Self { commands: commands(name, &server.address), server, folder }
     }
 
@@ -69,7 +69,7 @@ impl Example {
     pub(crate) async fn run(&self, command: &str, enough: Option<&str>) -> String {
         let mut child = tokio::process::Command::new("sh")
             .args(["-c", &format!("exec {command}")])
-            .current_dir(&self.folder)
+            .current_dir(self.folder.path())
             .env("no_proxy", "*")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -95,12 +95,6 @@ impl Example {
     pub(crate) async fn curl(&self, arguments: &str) -> String {
         let command = format!("curl --silent --cookie-jar jar --cookie jar {arguments}");
         self.run(&command, None).await
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -86,19 +86,19 @@ async fn purge_on_startup_begins_anew_unless_told_otherwise() {
         let variables = [("ADDR", &*address), ("PURGE_SESSIONS_ON_STARTUP", switch)];
         if switch.is_empty() {
             let mut command = tokio::process::Command::new(program);
-            command.current_dir(&example.folder).envs(variables).kill_on_drop(true);
+            command.current_dir(example.folder.path()).envs(variables).kill_on_drop(true);
             let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
             assert!(!output.status.success());
             let log = String::from_utf8_lossy(&output.stderr);
             assert!(log.contains("PURGE_SESSIONS_ON_STARTUP is not understood"), "{log}");
             // The server that is not there any more is started again for the next one.
             let variables = [("ADDR", &*address), ("PURGE_SESSIONS_ON_STARTUP", "off")];
-            example.server = Server::start_in(&example.folder, program, &variables).await;
+            example.server = Server::start_in(example.folder.path(), program, &variables).await;
             // One that has answered heeds the interruption that comes next.
             assert_eq!(example.run(&visit, None).await, "visits: 4\n");
             continue;
         }
-        example.server = Server::start_in(&example.folder, program, &variables).await;
+        example.server = Server::start_in(example.folder.path(), program, &variables).await;
         let logged = example.server.log_until(log).await;
         assert!(logged.contains("directory"), "{logged}");
         assert_eq!(example.run(&visit, None).await, format!("visits: {count}\n"));
@@ -129,7 +129,7 @@ async fn websocket_saves_what_the_events_show() {
     };
     let page = example.curl(&example.url("/")).await;
     assert!(page.contains("new WebSocket("), "{page}");
-    let jar = fs::read_to_string(example.folder.join("jar")).unwrap();
+    let jar = fs::read_to_string(example.folder.path().join("jar")).unwrap();
     let token = jar.split_whitespace().last().unwrap();
 
     let url = format!("ws://{}/notes", example.server.address);
