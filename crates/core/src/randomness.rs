@@ -9,7 +9,7 @@ pub(crate) const RANDOM_BYTES: usize = 24;
 
 /// For so many tokens bytes are fetched at once. The system's generator takes a new key with every
 /// call, which costs as much as the bytes of four tokens: 32 share that until it hardly counts, and more
-/// would only leave more of them in memory. Below a page they come in one piece, whatever signals do.
+/// would only leave more of them in memory.
 const DRAWS: usize = 32;
 
 /// What was fetched longer ago is thrown away, so that neither a copy of the process's memory nor a

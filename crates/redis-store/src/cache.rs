@@ -10,7 +10,7 @@ use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
     sync::{self, DefaultLifecycle},
 };
-use tower_keep_core::{Change, Client, Record, SessionId, Timestamp, UserId};
+use tower_keep_core::{Change, Client, Record, SessionId, Timestamp};
 
 use crate::{plain::Times, servers::Reply};
 
@@ -54,7 +54,7 @@ impl Cached {
     }
 
     fn new(state: String, record: Arc<Record>, read_at: Timestamp, is_shared: bool) -> Self {
-        let user = record.user.as_ref().map_or(0, |user: &UserId| user.as_str().len());
+        let user = record.user.as_ref().map_or(0, |user| user.as_str().len());
         let agent = record.client.as_ref().and_then(Client::agent).map_or(0, str::len);
         let bytes = record.fields.bytes() + user + agent + BESIDE_BYTES;
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -157,6 +157,15 @@ mod tests {
         }
         let weight = cache.0.unwrap().weight();
         assert!((50_000..=1_000_000).contains(&weight), "{weight}");
+    }
+
+    #[test]
+    fn record_of_more_than_a_sixteenth_is_not_kept() {
+        let (cache, id) = (Cache::of(16 << 20), SessionId::from_bytes([1; 32]));
+        cache.keep(&id, cached(900_000));
+        assert!(cache.find(&id).is_some());
+        cache.keep(&id, cached(1 << 20));
+        assert!(cache.find(&id).is_none());
     }
 
     #[test]

@@ -151,6 +151,21 @@ mod tests {
     use crate::keep::tests::unconnected;
 
     #[tokio::test]
+    async fn end_of_a_session_that_is_changed_all_the_time_goes_on() {
+        let keep = unconnected().await;
+        let begin = Timestamp::from_millis(1_795_262_400_000);
+        let lifetime = Lifetime::default();
+        let mut record = Record::new("shop".into(), begin);
+        record.expires_at = begin + lifetime.idle;
+        for step in 1..50 {
+            keep.link.learn(b"key", begin + step * Duration::from_millis(400), Instant::now());
+            let Times { now, end } = keep.times(b"key", &Change::new(&record, lifetime)).unwrap();
+            assert!((now + lifetime.idle).since(end) < SLIGHT, "step {step}");
+            (record.last_active, record.expires_at) = (now, end);
+        }
+    }
+
+    #[tokio::test]
     async fn clock_that_is_behind_another_ends_no_session_earlier() {
         let keep = unconnected().await;
         let now = Timestamp::from_millis(1_795_262_400_000);

@@ -173,19 +173,20 @@ impl Packed {
         let width = [1, 2].into_iter().find(|bytes| width(text_bytes + bytes * numbers) == *bytes);
         let width = width.unwrap_or(4);
         let length = text_bytes + numbers * width;
-        let (mut short, mut long) = ([0; SHORT], Vec::new());
-        let bytes = match short.get_mut(..length) {
-            Some(bytes) => bytes,
-            None => {
-                long.resize(length, 0);
-                &mut long
-            }
+        let fill = |bytes: &mut [u8]| {
+            let (text, rest) = bytes.split_at_mut(text_bytes);
+            let mut ends = Ends { rest, width };
+            fill(text, &mut ends);
+            ends.push(fields);
         };
-        let (text, rest) = bytes.split_at_mut(text_bytes);
-        let mut ends = Ends { rest, width };
-        fill(text, &mut ends);
-        ends.push(fields);
-        Self::copied(bytes)
+        if let Some(short) = [0; SHORT].get_mut(..length) {
+            fill(short);
+            return Self::copied(short);
+        }
+        let zeros = std::iter::repeat_n(0, length);
+        let mut packed = Self(Room::Shared(ThinArc::from_header_and_iter((), zeros)));
+        packed.change(fill);
+        packed
     }
 
     /// A piece of its own with these bytes.

@@ -38,7 +38,7 @@ impl Command {
     pub(crate) fn arg(&mut self, argument: impl AsRef<[u8]>) -> &mut Self {
         let argument = argument.as_ref();
         self.arguments += 1;
-        self.line(b'$', argument.len());
+        line(&mut self.bytes, b'$', argument.len());
         self.bytes.extend_from_slice(argument);
         self.bytes.extend_from_slice(b"\r\n");
         self
@@ -76,10 +76,6 @@ impl Command {
     pub(super) fn write(&self, buffer: &mut Vec<u8>) {
         line(buffer, b'*', self.arguments);
         buffer.extend_from_slice(&self.bytes);
-    }
-
-    fn line(&mut self, sign: u8, number: usize) {
-        line(&mut self.bytes, sign, number);
     }
 }
 

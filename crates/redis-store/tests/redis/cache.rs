@@ -183,4 +183,13 @@ async fn shorter_lifetime_costs_one_long_change() {
         assert_eq!(read.expires_at, receipt.expires_at);
     }
     assert_eq!(called, [false, true, false, true]);
+    // Shortened and prolonged, also by a touch, it is in the user's set for as long as it lives.
+    let read = store.load(&id).await.unwrap().unwrap().record;
+    for lifetime in [Lifetime::default(), new.lifetime] {
+        let touch = Touch { created_at: read.created_at, lifetime };
+        store.touch(&id, touch).await.unwrap();
+        let reach = server.command(&["ZSCORE", "tower-keep:user:4:shop:ada", &id.to_string()]);
+        let end = read.created_at + lifetime.absolute;
+        assert!(reach.trim().parse::<f64>().unwrap() >= end.as_millis() as f64, "{reach}");
+    }
 }

@@ -3,7 +3,8 @@
 use std::{error::Error, time::Duration};
 
 use tower_keep_core::{
-    Change, Created, Lifetime, NewRecord, SessionId, Store, StoreError, StoreErrorKind, Token,
+    Applied, Change, Created, Lifetime, NewRecord, OverLimit, Query, Rotated, SessionId, Store,
+    StoreError, StoreErrorKind, Token, Touch, Touched, UserLimit,
 };
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Durability, PASSWORD, Proxy, Redis};
@@ -185,7 +186,7 @@ async fn server_that_evicts_ends_whole_sessions() {
     }
     assert!(live > 10 && ended > 10, "{live} live, {ended} ended");
     // Those that are gone are not listed.
-    let query = tower_keep_core::Query::new("shop").of_user("ada".into()).with_limit(1_000);
+    let query = Query::new("shop").of_user("ada".into()).with_limit(1_000);
     assert!(store.index().unwrap().list(&query).await.unwrap().sessions.len() <= live);
 }
 
@@ -284,6 +285,58 @@ async fn user_without_permission_is_told() {
     expect(&error, StoreErrorKind::Misconfigured, "permission");
 }
 
+/// The commands that the crate's docs name, and no other, on the keys of the prefix.
+#[tokio::test]
+async fn user_with_the_permissions_of_the_docs_can_do_everything() {
+    let server = Redis::start(Durability::Lazy);
+    let commands = "hgetall hget restore evalsha eval time hmget hexists exists zrange scan unlink select \
+                    del hdel hkeys hset pexpire pexpireat rename @sortedset";
+    let allowed: Vec<String> = commands.split(' ').map(|command| format!("+{command}")).collect();
+    let mut user = vec!["ACL", "SETUSER", "few", "on", ">few-rights", "~tower-keep:*"];
+    user.extend(allowed.iter().map(|command| &**command));
+    server.command(&user);
+    let url = format!("redis://few:few-rights@127.0.0.1:{}/1", server.port());
+    let store = connect(&url).await.unwrap();
+    let mut ids = [create(&store).await.unwrap(), create(&store).await.unwrap()];
+    for (place, id) in ids.iter_mut().enumerate() {
+        for step in 0..6 {
+            let read = store.load(id).await.unwrap().unwrap().record;
+            let mut change = Change::new(&read, Lifetime::default());
+            match step {
+                0 => change.edits.set("card", "1"),
+                1 => change.edits.remove("card"),
+                2 => change.clear = true,
+                3 => change.user = Some("ada".into()),
+                4 => change.restart = true,
+                _ => change.lifetime = Lifetime::new(Duration::from_secs(60), Duration::MAX),
+            }
+            let applied = store.apply(id, &change).await.unwrap();
+            assert!(matches!(applied, Applied::Applied(_)), "{step}: {applied:?}");
+        }
+        let read = store.load(id).await.unwrap().unwrap().record;
+        let touch = Touch { created_at: read.created_at, lifetime: Lifetime::default() };
+        assert!(matches!(store.touch(id, touch).await.unwrap(), Touched::Touched(_)));
+        let mut change = Change::new(&read, Lifetime::default());
+        change.user = Some("ada".into());
+        change.user_limit = (place == 1).then_some(UserLimit::new(1, OverLimit::EvictOldest));
+        let next = Token::random().unwrap().id();
+        assert!(matches!(store.rotate(id, &next, &change).await.unwrap(), Rotated::Rotated(_)));
+        *id = next;
+    }
+    // The limit signed the first one out.
+    assert!(store.load(&ids[0]).await.unwrap().is_none());
+    let record = store.load(&ids[1]).await.unwrap().unwrap().record;
+    let index = store.index().unwrap();
+    let found = index.list(&Query::new("shop").of_user("ada".into())).await.unwrap();
+    assert_eq!(found.sessions.len(), 1);
+    assert_eq!(index.stats(None).await.unwrap().active, 1);
+    assert_eq!(store.analytics(None, Some("card")).await.unwrap().stats.active, 1);
+    assert!(store.delete(&ids[1]).await.unwrap());
+    let imported = store.import().unwrap().import(&ids[1], &record).await.unwrap();
+    assert!(matches!(imported, Created::Created(_)));
+    assert_eq!(store.purge().unwrap().purge().await.unwrap().sessions, 1);
+}
+
 #[tokio::test]
 async fn damaged_hash_is_corrupt_and_hides_nobody() {
     let server = Redis::start(Durability::Lazy);
@@ -295,13 +348,13 @@ async fn damaged_hash_is_corrupt_and_hides_nobody() {
     let error = store.load(&other).await.unwrap_err();
     expect(&error, StoreErrorKind::Corrupt, "not written under this key");
     assert!(store.load(&one).await.unwrap().is_some());
-    let page = store.index().unwrap().list(&tower_keep_core::Query::all()).await.unwrap();
+    let page = store.index().unwrap().list(&Query::all()).await.unwrap();
     assert_eq!(page.sessions.len(), 1);
     server.command(&["SET", &key(&other), "a string"]);
     expect(&store.load(&other).await.unwrap_err(), StoreErrorKind::Corrupt, "something else");
     server.command(&["HSET", &key(&one), "@state", "[odd]"]);
     expect(&store.load(&one).await.unwrap_err(), StoreErrorKind::Corrupt, "state");
-    let touch = tower_keep_core::Touch {
+    let touch = Touch {
         created_at: tower_keep_core::Timestamp::from_millis(0),
         lifetime: Lifetime::default(),
     };
