@@ -4,7 +4,6 @@ use crate::{
     Error, Loaded, SessionId, StoreError, StoreErrorKind, Token,
     layer::Manager,
     session::{Live, Presented, State},
-    store::within,
     transport::Candidates,
 };
 
@@ -57,7 +56,7 @@ pub(crate) fn find_at_once(
         Sent::Nothing => Some(Ok(())),
         Sent::One(transport, token) => {
             let id = token.id();
-            let answer = manager.store().load(&id).into_ready().ok()?;
+            let answer = manager.store().load(&id).into_ready()?;
             let outcome = opened(manager, &id, answer).map(|loaded| {
                 if loaded.is_none() {
                     manager.events().unknown_token();
@@ -133,7 +132,7 @@ async fn only_live(manager: &Manager, candidates: &Candidates) -> Result<Option<
 /// Loads the session that a token opens.
 pub(crate) async fn open(manager: &Manager, token: Token) -> Result<Option<Live>, Error> {
     let id = token.id();
-    let answer = within(manager.settings().store_timeout, manager.store().load(&id)).await;
+    let answer = manager.store().load(&id).within(manager.settings().store_timeout).await;
     let loaded = opened(manager, &id, answer)?;
     Ok(loaded.map(|loaded| Live::new(id, token, loaded)))
 }

@@ -8,7 +8,6 @@ use crate::{
     layer::Manager,
     lookup,
     session::{Exchange, Live},
-    store::within,
 };
 
 /// The manager of a layer's sessions, for work outside a request's own: WebSockets and chats whose
@@ -186,7 +185,8 @@ impl Sessions {
     }
 
     async fn call<T>(&self, answer: StoreFuture<'_, T>) -> Result<T, Error> {
-        within(self.manager.settings().store_timeout, answer)
+        answer
+            .within(self.manager.settings().store_timeout)
             .await
             .inspect_err(|error| self.manager.events().outage("manage", error))
             .map_err(Error::from)

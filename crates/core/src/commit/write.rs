@@ -8,7 +8,6 @@ use crate::{
     Touched,
     layer::Manager,
     session::{Draft, Live},
-    store::within,
     transport::Message,
 };
 
@@ -112,7 +111,7 @@ pub(super) async fn call<T>(
     name: &'static str,
     answer: StoreFuture<'_, T>,
 ) -> Result<T, Error> {
-    let answer = within(manager.settings().store_timeout, answer).await;
+    let answer = answer.within(manager.settings().store_timeout).await;
     answer.map_err(|error| outage(manager, name, error))
 }
 
@@ -123,9 +122,9 @@ pub(super) fn at_once<T>(
     answer: StoreFuture<'_, T>,
 ) -> Result<T, Error> {
     match answer.into_ready() {
-        Ok(answer) => answer.map_err(|error| outage(manager, name, error)),
+        Some(answer) => answer.map_err(|error| outage(manager, name, error)),
         // It promised to answer. What became of the call is unknown.
-        Err(_) => Err(ErrorKind::TimedOut.into()),
+        None => Err(ErrorKind::TimedOut.into()),
     }
 }
 

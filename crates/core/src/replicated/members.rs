@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Applied, Change, Clock, Created, Loaded, NewRecord, Record, SessionId, Store, StoreError,
-    StoreErrorKind, StoreFuture, Timestamp, store::within,
+    StoreErrorKind, StoreFuture, Timestamp,
 };
 
 /// So long a member is left alone that did not answer in time, so that no calls pile up before it.
@@ -142,7 +142,7 @@ impl Members {
         answer: StoreFuture<'_, T>,
     ) -> Result<T, StoreError> {
         let asked = Instant::now();
-        let answer = within(self.timeout, answer).await;
+        let answer = answer.within(self.timeout).await;
         if asked.elapsed() < GRACE {
             self.members[member].is_late.store(false, Relaxed);
         }

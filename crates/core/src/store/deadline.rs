@@ -1,28 +1,76 @@
-//! The deadline that every call of a store has.
+//! The deadline that every call of a store has: [`Call`].
 
-use std::time::Duration;
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use super::{StoreError, StoreErrorKind, StoreFuture};
+use pin_project_lite::pin_project;
+use tokio::{task::coop::Unconstrained, time::Sleep};
 
-/// Awaits a store's answer for at most `limit`.
-///
-/// An answer that is there already needs no timer. A call that runs out of time is indeterminate: it
-/// may have been carried out.
-pub(crate) fn within<'a, T: 'a>(
-    limit: Duration,
-    answer: StoreFuture<'a, T>,
-) -> impl Future<Output = Result<T, StoreError>> {
-    // In a box, since a timer is large, and an answer that is there already needs none.
-    let late = |answer| Box::pin(tokio::time::timeout(limit, answer));
-    let answer = answer.into_ready().map_err(late);
-    // A block, since an `async fn` would hold the answer twice.
-    async move {
-        match answer {
-            Ok(answer) => answer,
-            Err(late) => match late.await {
-                Ok(answer) => answer,
-                Err(elapsed) => Err(StoreError::new(StoreErrorKind::TimedOut, elapsed)),
-            },
-        }
+use super::{StoreError, StoreErrorKind};
+
+/// A call of a store that has to be waited for.
+pub(super) trait Call<T>: Send {
+    /// Ready with the answer, or once it was waited for as long as `limit`.
+    ///
+    /// A call that runs out of time is indeterminate: it may have been carried out.
+    fn poll_within(
+        self: Pin<&mut Self>,
+        limit: Option<Duration>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, StoreError>>;
+}
+
+pin_project! {
+    /// A call with room for its deadline, so that both need one allocation.
+    pub(super) struct Timed<F> {
+        #[pin]
+        call: F,
+        // Since the call first had to be waited for. It comes though the call leaves its task no budget.
+        #[pin]
+        deadline: Option<Unconstrained<Sleep>>,
     }
 }
+
+impl<F> Timed<F> {
+    pub(super) fn new(call: F) -> Self {
+        Self { call, deadline: None }
+    }
+}
+
+impl<T, F: Future<Output = Result<T, StoreError>> + Send> Call<T> for Timed<F> {
+    fn poll_within(
+        self: Pin<&mut Self>,
+        limit: Option<Duration>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, StoreError>> {
+        let mut this = self.project();
+        if let Poll::Ready(answer) = this.call.poll(context) {
+            return Poll::Ready(answer);
+        }
+        let Some(limit) = limit else { return Poll::Pending };
+        if this.deadline.is_none() {
+            let deadline = tokio::task::unconstrained(tokio::time::sleep(limit));
+            this.deadline.set(Some(deadline));
+        }
+        if let Some(deadline) = this.deadline.as_pin_mut() {
+            ready!(deadline.poll(context));
+        }
+        Poll::Ready(Err(StoreError::new(StoreErrorKind::TimedOut, Elapsed(limit))))
+    }
+}
+
+/// How long was waited.
+#[derive(Debug)]
+struct Elapsed(Duration);
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer within {:?}", self.0)
+    }
+}
+
+impl std::error::Error for Elapsed {}

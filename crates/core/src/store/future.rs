@@ -4,9 +4,13 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use super::StoreError;
+use super::{
+    StoreError,
+    deadline::{Call, Timed},
+};
 
 /// The answer of a store: there already, or still to come.
 ///
@@ -26,11 +30,10 @@ use super::StoreError;
 #[must_use = "a store does nothing until its answer is awaited"]
 pub struct StoreFuture<'a, T>(Answer<'a, T>);
 
-type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
 enum Answer<'a, T> {
     Ready(Option<Result<T, StoreError>>),
-    Pending(Pending<'a, T>),
+    /// A call, and how long it is waited for.
+    Pending(Pin<Box<dyn Call<T> + 'a>>, Option<Duration>),
 }
 
 impl<'a, T: 'a> StoreFuture<'a, T> {
@@ -42,16 +45,23 @@ impl<'a, T: 'a> StoreFuture<'a, T> {
 
     /// An answer that `future` will give.
     pub fn new(future: impl Future<Output = Result<T, StoreError>> + Send + 'a) -> Self {
-        Self(Answer::Pending(Box::pin(future)))
+        Self(Answer::Pending(Box::pin(Timed::new(future)), None))
     }
 
-    /// Takes an answer that is there already, else gives the future back.
+    /// Is waited for at most so long; an answer that is there already needs no timer.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        if let Answer::Pending(_, within) = &mut self.0 {
+            *within = Some(limit);
+        }
+        self
+    }
+
+    /// An answer that is there already.
     #[inline]
-    pub(crate) fn into_ready(self) -> Result<Result<T, StoreError>, Pending<'a, T>> {
+    pub(crate) fn into_ready(self) -> Option<Result<T, StoreError>> {
         match self.0 {
-            Answer::Ready(Some(answer)) => Ok(answer),
-            Answer::Ready(None) => Err(Box::pin(std::future::pending())),
-            Answer::Pending(future) => Err(future),
+            Answer::Ready(answer) => answer,
+            Answer::Pending(..) => None,
         }
     }
 }
@@ -66,7 +76,7 @@ impl<T> Future for StoreFuture<'_, T> {
         match &mut self.0 {
             // Polled again after its end, it stays pending, as a fused future does.
             Answer::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
-            Answer::Pending(future) => future.as_mut().poll(context),
+            Answer::Pending(call, limit) => call.as_mut().poll_within(*limit, context),
         }
     }
 }

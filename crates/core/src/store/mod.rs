@@ -14,6 +14,5 @@ pub use capability::{
 };
 pub use change::{Change, NewRecord, OverLimit, UserLimit};
 pub use contract::{Applied, Created, Loaded, Receipt, Rotated, Store, Touch, Touched};
-pub(crate) use deadline::within;
 pub use error::{StoreError, StoreErrorKind};
 pub use future::StoreFuture;

@@ -56,7 +56,7 @@ pub(in crate::conformance) async fn store_that_answers_at_once_never_waits(
 }
 
 fn at_once<T>(answer: StoreFuture<'_, T>) -> Checked<T> {
-    let answer = answer.into_ready().map_err(|_| {
+    let answer = answer.into_ready().ok_or_else(|| {
         Failure::new("a store that says it answers at once MUST NOT answer by a pending future")
     })?;
     Ok(answer?)
