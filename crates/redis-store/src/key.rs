@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use smallvec::SmallVec;
 use tower_keep_core::{LayerName, SessionId, UserId};
 
 /// Names the keys of one prefix.
@@ -9,6 +10,9 @@ use tower_keep_core::{LayerName, SessionId, UserId};
 pub(crate) struct Keys {
     prefix: Box<str>,
 }
+
+/// The key of a session, which needs no allocation with a prefix of up to 32 bytes.
+pub(crate) type SessionKey = SmallVec<[u8; 96]>;
 
 /// What a key of our prefix is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +33,16 @@ impl Keys {
     }
 
     /// The key of a session: the prefix and the 64 digits of its id.
-    pub(crate) fn session(&self, id: &SessionId) -> Vec<u8> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut key = Vec::with_capacity(self.prefix.len() + 64);
-        key.extend_from_slice(self.prefix.as_bytes());
-        for byte in id.as_bytes() {
-            key.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    pub(crate) fn session(&self, id: &SessionId) -> SessionKey {
+        // All at once, without a look into a table.
+        let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+        let mut digits = [[0; 2]; 32];
+        for (pair, byte) in digits.iter_mut().zip(id.as_bytes()) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
+        let mut key = SmallVec::with_capacity(self.prefix.len() + 64);
+        key.extend_from_slice(self.prefix.as_bytes());
+        key.extend_from_slice(digits.as_flattened());
         key
     }
 
@@ -84,7 +91,7 @@ mod tests {
     fn a_key_tells_what_it_is() {
         let keys = Keys::new("shop:");
         let id = SessionId::from_bytes([0xa5; 32]);
-        assert_eq!(keys.session(&id), format!("shop:{id}").into_bytes());
+        assert_eq!(&*keys.session(&id), format!("shop:{id}").as_bytes());
         assert_eq!(keys.kind(&keys.session(&id)), Some(Kind::Session(id)));
         let user = keys.user(&"layer".into(), &"ada".into());
         assert_eq!(keys.kind(&user), Some(Kind::Users));

@@ -14,6 +14,7 @@ use tower_keep_core::{StoreError, Timestamp};
 use crate::{
     clock::ServerClock,
     error::{failed, unexpected},
+    key::SessionKey,
     script::Script,
     servers::{Command, Reply, Servers, Shard},
 };
@@ -49,14 +50,21 @@ impl Link {
         script: &Script,
         command: Command,
     ) -> Result<Answer, StoreError> {
-        Answer::new(self.run(script, command).await?.value().map_err(failed)?)
+        let reply = self.run(script, || command.clone()).await?;
+        Answer::new(reply.value().map_err(failed)?)
     }
 
     /// Calls a script; sends its text where the server does not know it yet.
-    pub(crate) async fn run(&self, script: &Script, command: Command) -> Result<Reply, StoreError> {
-        let reply = match self.servers.write(&command).await {
+    ///
+    /// The command is made anew then, so that it need not be kept until its answer.
+    pub(crate) async fn run(
+        &self,
+        script: &Script,
+        command: impl Fn() -> Command,
+    ) -> Result<Reply, StoreError> {
+        let reply = match self.servers.write(command()).await {
             Err(error) if is_unknown(&error) => {
-                self.servers.write(&with_text(script, &command)).await
+                self.servers.write(with_text(script, &command())).await
             }
             reply => reply,
         };
@@ -96,7 +104,7 @@ impl Link {
     pub(crate) async fn put(&self, key: &[u8], end: i64, hash: &[u8]) -> Result<bool, StoreError> {
         let mut command = Command::with_room("RESTORE", key.len() + hash.len() + 64);
         command.arg(key).number(end).arg(hash).arg("ABSTTL");
-        match self.servers.write(&command).await {
+        match self.servers.write(command).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("BUSYKEY") => Ok(false),
             // An older server, or a user without this permission.
@@ -140,7 +148,7 @@ impl Link {
     /// Reads hashes, each with the time of its server. A key that holds something else is an error of its own.
     pub(crate) async fn read_all(
         &self,
-        keys: impl Iterator<Item = Vec<u8>>,
+        keys: impl Iterator<Item = SessionKey>,
     ) -> Result<Vec<(Result<Value, StoreError>, Timestamp)>, StoreError> {
         self.ask_all(keys.map(|key| hash_at(&key)).collect()).await
     }

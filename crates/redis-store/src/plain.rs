@@ -34,12 +34,13 @@ impl Keep {
         change: &Change,
     ) -> Result<Option<Applied>, StoreError> {
         let Some(times) = self.times(key, change) else { return Ok(None) };
-        let Plain { script, command, state } = plain(key, change, times);
-        let reply = self.link.run(script, command).await?;
+        let plain = Plain::new(change, times);
+        let command = || plain.command(key, change);
+        let reply = self.link.run(plain.script(change), command).await?;
         let Times { now: at, end: expires_at } = times;
         if reply.is(1) {
             let version = change.base_version.saturating_add(1);
-            self.cache.follow(id, change, state, times);
+            self.cache.follow(id, change, plain.state, times);
             return Ok(Some(Applied::Applied(Receipt { version, at, expires_at, evicted: 0 })));
         }
         if reply.is(0) {
@@ -94,8 +95,9 @@ pub(crate) struct Times {
 
 /// How a plain change is written.
 struct Plain {
-    script: &'static Script,
-    command: Command,
+    /// Whether the end of the session stays, and nothing is removed.
+    only_sets: bool,
+    end: Timestamp,
     /// The state that it sets.
     state: String,
 }
@@ -114,31 +116,50 @@ fn absolute_end(change: &Change) -> i64 {
     change.created_at.as_millis().saturating_add(millis(change.lifetime.absolute)).min(LATEST)
 }
 
-/// How a plain change is written at these times.
-fn plain(key: &[u8], change: &Change, Times { now, end }: Times) -> Plain {
-    let (base, created) = (change.base_version, change.created_at);
-    // How far the place in the user's set reaches, unless the lifetimes were changed since.
-    let reach = if change.base_user.is_some() { absolute_end(change) } else { 0 };
-    let (active, base_end) = (change.base_last_active, change.base_expires_at);
-    let before = hash::state(base, created, reach, active, base_end);
-    let state = hash::state(base.saturating_add(1), created, reach, now, end);
-    let removes =
-        change.remember == Some(false) || change.edits.iter().any(|(_, json)| json.is_none());
-    let only_sets = end == base_end && !removes;
-    let script: &Script = match (only_sets, change.exact) {
-        (true, true) => &SET_EXACT,
-        (true, false) => &SET,
-        (false, true) => &EDIT_EXACT,
-        (false, false) => &EDIT,
-    };
-    let mut command = script.on(key);
-    command.arg(before);
-    if !only_sets {
-        command.number(end.as_millis()).number(4 + 2 * pairs_of(change));
+impl Plain {
+    fn new(change: &Change, times: Times) -> Self {
+        let Times { now, end } = times;
+        let reach = reach(change);
+        let version = change.base_version.saturating_add(1);
+        let removes =
+            change.remember == Some(false) || change.edits.iter().any(|(_, json)| json.is_none());
+        Self {
+            only_sets: end == change.base_expires_at && !removes,
+            end,
+            state: hash::state(version, change.created_at, reach, now, end),
+        }
     }
-    command.arg(&state);
-    edits(&mut command, change);
-    Plain { script, command, state }
+
+    fn script(&self, change: &Change) -> &'static Script {
+        match (self.only_sets, change.exact) {
+            (true, true) => &SET_EXACT,
+            (true, false) => &SET,
+            (false, true) => &EDIT_EXACT,
+            (false, false) => &EDIT,
+        }
+    }
+
+    fn command(&self, key: &[u8], change: &Change) -> Command {
+        let mut command = self.script(change).on(key);
+        command.arg(before(change));
+        if !self.only_sets {
+            command.number(self.end.as_millis()).number(4 + 2 * pairs_of(change));
+        }
+        command.arg(&self.state);
+        edits(&mut command, change);
+        command
+    }
+}
+
+/// The state that a change was read at.
+fn before(change: &Change) -> String {
+    let (active, end) = (change.base_last_active, change.base_expires_at);
+    hash::state(change.base_version, change.created_at, reach(change), active, end)
+}
+
+/// How far the place in the user's set reaches, unless the lifetimes were changed since.
+fn reach(change: &Change) -> i64 {
+    if change.base_user.is_some() { absolute_end(change) } else { 0 }
 }
 
 #[cfg(test)]

@@ -41,28 +41,28 @@ pub fn main() {
             raw::contender(&server.url()).await,
         ];
         // In turn, so that a neighbour's work is everybody's.
-        let rounds = if quick { 1 } else { 5 };
-        let mut best = [[Figures::default(); 5]; 4];
+        let rounds = if quick { 1 } else { 9 };
+        let mut all: [[Vec<Figures>; 5]; 4] = Default::default();
         for _ in 0..rounds {
             for (place, (name, _)) in measure::SCENARIOS.iter().enumerate() {
                 if is_left_out(name) {
                     continue;
                 }
-                for (contender, best) in contenders.iter().zip(&mut best) {
-                    best[place].better(measure::rate(contender, name, quick, &server).await);
+                for (contender, all) in contenders.iter().zip(&mut all) {
+                    all[place].push(measure::rate(contender, name, quick, &server).await);
                 }
             }
         }
         let names = ["tower-keep", "without its cache", "tower-sessions", "raw"];
-        println!(
-            "requests a second; processor time of a request in microseconds, client's and server's"
-        );
+        println!("medians of {rounds}: requests a second;");
+        println!("processor time of a request in microseconds, client's and server's");
         println!("{:24}{}", "", names.map(|name| format!("{name:>24}")).concat());
         for (place, (name, what)) in measure::SCENARIOS.iter().enumerate() {
             if is_left_out(name) {
                 continue;
             }
-            let [keep, without_cache, peer, raw] = best.map(|best| best[place]);
+            let [keep, without_cache, peer, raw] =
+                all.each_ref().map(|all| Figures::median(&all[place]));
             print!("{name} {what:21}");
             for Figures { rate, client, server } in [keep, without_cache, peer, raw] {
                 print!("{rate:11.0} {client:6.1} {server:5.1}");

@@ -35,12 +35,18 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Keeps the best of each.
-    pub(crate) fn better(&mut self, other: Self) {
-        let least = |one: f64, other: f64| if one == 0.0 { other } else { one.min(other) };
-        self.rate = self.rate.max(other.rate);
-        self.client = least(self.client, other.client);
-        self.server = least(self.server, other.server);
+    /// The median of each, or nothing of none: neighbours on the machine slow some rounds down by half.
+    pub(crate) fn median(rounds: &[Self]) -> Self {
+        let median = |figure: fn(&Self) -> f64| {
+            let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
+            figures.sort_by(f64::total_cmp);
+            figures.get(figures.len() / 2).copied().unwrap_or_default()
+        };
+        Self {
+            rate: median(|figures| figures.rate),
+            client: median(|figures| figures.client),
+            server: median(|figures| figures.server),
+        }
     }
 }
 

@@ -63,10 +63,10 @@ impl Servers {
     }
 
     /// Sends a command that writes, and waits for the replicas where that was asked for.
-    pub(crate) async fn write(&self, command: &Command) -> Result<Reply, RedisError> {
+    pub(crate) async fn write(&self, command: Command) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.write(command).await,
-            Self::Cluster(cluster) => Box::pin(cluster.write(command)).await,
+            Self::Cluster(cluster) => Box::pin(cluster.write(&command)).await,
         }
     }
 

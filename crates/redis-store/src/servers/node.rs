@@ -1,6 +1,6 @@
 //! One server: [`Node`].
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Borrow, slice, sync::Arc, time::Instant};
 
 use redis::{ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
@@ -52,11 +52,11 @@ impl Node {
     }
 
     /// Sends a command that writes; it counts once so many replicas have it as were asked for.
-    pub(crate) async fn write(&self, command: &Command) -> Result<Reply, RedisError> {
+    pub(crate) async fn write(&self, command: impl Borrow<Command>) -> Result<Reply, RedisError> {
         if self.0.replicas == 0 {
             return one(&self.0.writes, command).await;
         }
-        let both = [command.clone(), self.wait()];
+        let both = [command.borrow().clone(), self.wait()];
         let [reply, waited] = Box::pin(some(&self.0.writes, &both)).await?;
         self.acknowledged(reply, &waited)
     }
@@ -120,7 +120,7 @@ impl Node {
     /// Sends a command, and tells the server's time.
     pub(crate) async fn send_at(&self, command: Command) -> Result<(Reply, Timestamp), RedisError> {
         if let Some(now) = self.0.clock.now() {
-            return Ok((self.send(&command).await?, now));
+            return Ok((one(&self.0.reads, command).await?, now));
         }
         let asked = Instant::now();
         let both = [Command::new("TIME"), command];
@@ -148,9 +148,12 @@ fn behind() -> RedisError {
     redis::make_extension_error(BEHIND.to_owned(), None)
 }
 
-async fn one(lane: &Arc<Lane>, command: &Command) -> Result<Reply, RedisError> {
+async fn one(lane: &Arc<Lane>, command: impl Borrow<Command>) -> Result<Reply, RedisError> {
     let (wire, number) = lane.connection().await?;
-    let reply = wire.send(std::slice::from_ref(command)).await.map_err(RedisError::from);
+    let answer = wire.send(slice::from_ref(command.borrow()));
+    // It is on its way: one that is owned is not kept until the answer.
+    drop(command);
+    let reply = answer.await.map_err(RedisError::from);
     reply.and_then(Reply::ok).inspect_err(|error| lane.heed(number, error))
 }
 

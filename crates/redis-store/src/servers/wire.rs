@@ -96,30 +96,19 @@ impl Wire {
         self.0.0.line().end.is_some()
     }
 
-    /// Sends commands in a row; the answer has that of each, any of which may be an error.
-    pub(super) async fn send(&self, commands: &[Command]) -> io::Result<Reply> {
+    /// Sends commands in a row, at once; the answer has that of each, any of which may be an error.
+    pub(super) fn send<'a>(
+        &'a self,
+        commands: &[Command],
+    ) -> impl Future<Output = io::Result<Reply>> + use<'a> {
         let shared = &self.0.0;
         let (caller, answer) = oneshot::channel();
-        let sent = {
-            let mut line = shared.line();
-            if let Some(end) = line.end {
-                return Err(end.into());
-            }
-            for command in commands {
-                command.write(&mut line.commands);
-            }
-            line.callers.push(Asked { answers: commands.len(), caller });
-            line.callers.len()
-        };
-        match sent {
-            // The others leave together with the first.
-            1 => shared.driver.wake(),
-            ENOUGH => shared.write_now(),
-            _ => {}
+        shared.take(commands, caller);
+        async move {
+            answer
+                .await
+                .map_err(|_| shared.line().end.unwrap_or(io::ErrorKind::ConnectionAborted).into())
         }
-        answer
-            .await
-            .map_err(|_| shared.line().end.unwrap_or(io::ErrorKind::ConnectionAborted).into())
     }
 }
 
@@ -137,6 +126,26 @@ impl Shared {
 
     fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes commands to be written, unless the connection has ended, which their caller then sees.
+    fn take(&self, commands: &[Command], caller: oneshot::Sender<Reply>) {
+        let mut line = self.line();
+        if line.end.is_some() {
+            return;
+        }
+        for command in commands {
+            command.write(&mut line.commands);
+        }
+        line.callers.push(Asked { answers: commands.len(), caller });
+        let sent = line.callers.len();
+        drop(line);
+        match sent {
+            // The others leave together with the first.
+            1 => self.driver.wake(),
+            ENOUGH => self.write_now(),
+            _ => {}
+        }
     }
 
     /// Writes what can be written without waiting; the rest is the driver's.
