@@ -74,3 +74,26 @@ impl fmt::Display for Elapsed {
 }
 
 impl std::error::Error for Elapsed {}
+
+#[cfg(test)]
+mod tests {
+    use std::{error::Error, time::Instant};
+
+    use super::*;
+    use crate::StoreFuture;
+
+    /// With the real clock: a paused one stands still while a task is busy.
+    #[tokio::test]
+    async fn deadline_comes_though_the_call_leaves_no_budget() {
+        let begin = Instant::now();
+        let busy = StoreFuture::new(async move {
+            while begin.elapsed() < Duration::from_secs(5) {
+                tokio::task::consume_budget().await;
+            }
+            Ok(())
+        });
+        let error = busy.within(Duration::from_millis(20)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::TimedOut);
+        assert_eq!(error.source().unwrap().to_string(), "no answer within 20ms");
+    }
+}
