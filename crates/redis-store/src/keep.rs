@@ -228,7 +228,8 @@ pub(crate) mod tests {
         Keep { link, keys: Arc::new(Keys::new("")), cache: Cache::of(0) }
     }
 
-    /// Above a thousand bytes, allocating them costs several times as much.
+    /// With the room for its deadline, which takes 120 bytes, an allocation of more than a thousand bytes costs
+    /// several times as much.
     #[tokio::test]
     async fn operations_stay_small() {
         let keep = unconnected().await;
@@ -243,7 +244,7 @@ pub(crate) mod tests {
             ("apply", size_of_val(&keep.apply(&id, &change))),
             ("touch", size_of_val(&keep.touch(&id, touch))),
         ] {
-            assert!(bytes <= 1_000, "{operation}: {bytes} bytes");
+            assert!(bytes <= 880, "{operation}: {bytes} bytes");
         }
     }
 }

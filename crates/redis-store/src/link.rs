@@ -1,6 +1,7 @@
 //! Sends commands: [`Link`].
 
 use std::{
+    borrow::Borrow,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -50,21 +51,20 @@ impl Link {
         script: &Script,
         command: Command,
     ) -> Result<Answer, StoreError> {
-        let reply = self.run(script, || command.clone()).await?;
-        Answer::new(reply.value().map_err(failed)?)
+        Answer::new(self.run(script, || &command).await?.value().map_err(failed)?)
     }
 
     /// Calls a script; sends its text where the server does not know it yet.
     ///
-    /// The command is made anew then, so that it need not be kept until its answer.
-    pub(crate) async fn run(
+    /// Where the command is made anew for that, it need not be kept until its answer; who has it anyway lends it.
+    pub(crate) async fn run<C: Borrow<Command>>(
         &self,
         script: &Script,
-        command: impl Fn() -> Command,
+        command: impl Fn() -> C,
     ) -> Result<Reply, StoreError> {
         let reply = match self.servers.write(command()).await {
             Err(error) if is_unknown(&error) => {
-                self.servers.write(with_text(script, &command())).await
+                self.servers.write(with_text(script, command().borrow())).await
             }
             reply => reply,
         };

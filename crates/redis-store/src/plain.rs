@@ -35,12 +35,11 @@ impl Keep {
     ) -> Result<Option<Applied>, StoreError> {
         let Some(times) = self.times(key, change) else { return Ok(None) };
         let plain = Plain::new(change, times);
-        let command = || plain.command(key, change);
-        let reply = self.link.run(plain.script(change), command).await?;
-        let Times { now: at, end: expires_at } = times;
+        let reply = self.link.run(plain.script, || plain.command(key, change)).await?;
+        let Times { now: at, end: expires_at } = plain.times;
         if reply.is(1) {
             let version = change.base_version.saturating_add(1);
-            self.cache.follow(id, change, plain.state, times);
+            self.cache.follow(id, change, plain.state, plain.times);
             return Ok(Some(Applied::Applied(Receipt { version, at, expires_at, evicted: 0 })));
         }
         if reply.is(0) {
@@ -95,9 +94,10 @@ pub(crate) struct Times {
 
 /// How a plain change is written.
 struct Plain {
+    times: Times,
     /// Whether the end of the session stays, and nothing is removed.
     only_sets: bool,
-    end: Timestamp,
+    script: &'static Script,
     /// The state that it sets.
     state: String,
 }
@@ -123,27 +123,22 @@ impl Plain {
         let version = change.base_version.saturating_add(1);
         let removes =
             change.remember == Some(false) || change.edits.iter().any(|(_, json)| json.is_none());
-        Self {
-            only_sets: end == change.base_expires_at && !removes,
-            end,
-            state: hash::state(version, change.created_at, reach, now, end),
-        }
-    }
-
-    fn script(&self, change: &Change) -> &'static Script {
-        match (self.only_sets, change.exact) {
+        let only_sets = end == change.base_expires_at && !removes;
+        let script: &Script = match (only_sets, change.exact) {
             (true, true) => &SET_EXACT,
             (true, false) => &SET,
             (false, true) => &EDIT_EXACT,
             (false, false) => &EDIT,
-        }
+        };
+        let state = hash::state(version, change.created_at, reach, now, end);
+        Self { times, only_sets, script, state }
     }
 
     fn command(&self, key: &[u8], change: &Change) -> Command {
-        let mut command = self.script(change).on(key);
+        let mut command = self.script.on(key);
         command.arg(before(change));
         if !self.only_sets {
-            command.number(self.end.as_millis()).number(4 + 2 * pairs_of(change));
+            command.number(self.times.end.as_millis()).number(4 + 2 * pairs_of(change));
         }
         command.arg(&self.state);
         edits(&mut command, change);
@@ -151,7 +146,7 @@ impl Plain {
     }
 }
 
-/// The state that a change was read at.
+/// The state that a change is based on.
 fn before(change: &Change) -> String {
     let (active, end) = (change.base_last_active, change.base_expires_at);
     hash::state(change.base_version, change.created_at, reach(change), active, end)

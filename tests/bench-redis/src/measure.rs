@@ -35,7 +35,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// The median of each, or nothing of none: neighbours on the machine slow some rounds down by half.
+    /// The median of each figure, zero without rounds: neighbours on the machine slow some rounds down by half.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let median = |figure: fn(&Self) -> f64| {
             let mut figures: Vec<f64> = rounds.iter().map(figure).collect();

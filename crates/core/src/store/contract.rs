@@ -27,7 +27,8 @@ use crate::{Lifetime, Record, SessionId, Timestamp};
 /// - A record that is stored as text or bytes SHOULD be bound to its id
 ///   ([`Record::encode`] does), so that one swapped for another is refused as corrupt.
 ///
-/// The caller puts a deadline on every call; a store needs none of its own.
+/// The caller puts a deadline on every call, for which it needs a tokio runtime with a timer; a store needs
+/// none of its own.
 ///
 /// A store is done when the `conformance` suite passes, plain and as `Arc<dyn Store>`; CONTRIBUTING.md
 /// has a whole one in sixty lines.

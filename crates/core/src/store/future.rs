@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     StoreError,
-    deadline::{Call, Timed},
+    deadline::{Timed, Waited},
 };
 
 /// The answer of a store: there already, or still to come.
@@ -32,8 +32,8 @@ pub struct StoreFuture<'a, T>(Answer<'a, T>);
 
 enum Answer<'a, T> {
     Ready(Option<Result<T, StoreError>>),
-    /// A call, and how long it is waited for.
-    Pending(Pin<Box<dyn Call<T> + 'a>>, Option<Duration>),
+    /// An answer to come, and how long at most it is waited for.
+    Pending(Pin<Box<dyn Waited<T> + 'a>>, Option<Duration>),
 }
 
 impl<'a, T: 'a> StoreFuture<'a, T> {
@@ -48,7 +48,8 @@ impl<'a, T: 'a> StoreFuture<'a, T> {
         Self(Answer::Pending(Box::pin(Timed::new(future)), None))
     }
 
-    /// Is waited for at most so long; an answer that is there already needs no timer.
+    /// Waits at most so long, from the first poll that is not ready: an answer that is there already needs no
+    /// timer.
     pub(crate) fn within(mut self, limit: Duration) -> Self {
         if let Answer::Pending(_, within) = &mut self.0 {
             *within = Some(limit);
@@ -74,9 +75,9 @@ impl<T> Future for StoreFuture<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            // Polled again after its end, it stays pending, as a fused future does.
+            // A ready answer stays pending when it is polled again, as a fused future does.
             Answer::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
-            Answer::Pending(call, limit) => call.as_mut().poll_within(*limit, context),
+            Answer::Pending(answer, limit) => answer.as_mut().poll_within(*limit, context),
         }
     }
 }

@@ -12,6 +12,8 @@ mod slots;
 mod tls;
 mod wire;
 
+use std::borrow::Borrow;
+
 use redis::{ErrorKind, RedisError, Value};
 use tower_keep_core::Timestamp;
 
@@ -63,10 +65,10 @@ impl Servers {
     }
 
     /// Sends a command that writes, and waits for the replicas where that was asked for.
-    pub(crate) async fn write(&self, command: Command) -> Result<Reply, RedisError> {
+    pub(crate) async fn write(&self, command: impl Borrow<Command>) -> Result<Reply, RedisError> {
         match self {
             Self::One(node) => node.write(command).await,
-            Self::Cluster(cluster) => Box::pin(cluster.write(&command)).await,
+            Self::Cluster(cluster) => Box::pin(cluster.write(command.borrow())).await,
         }
     }
 

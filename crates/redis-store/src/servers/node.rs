@@ -151,7 +151,7 @@ fn behind() -> RedisError {
 async fn one(lane: &Arc<Lane>, command: impl Borrow<Command>) -> Result<Reply, RedisError> {
     let (wire, number) = lane.connection().await?;
     let answer = wire.send(slice::from_ref(command.borrow()));
-    // It is on its way: one that is owned is not kept until the answer.
+    // It was copied to what is sent: one that is owned is not kept until the answer.
     drop(command);
     let reply = answer.await.map_err(RedisError::from);
     reply.and_then(Reply::ok).inspect_err(|error| lane.heed(number, error))

@@ -96,7 +96,8 @@ impl Wire {
         self.0.0.line().end.is_some()
     }
 
-    /// Sends commands in a row, at once; the answer has that of each, any of which may be an error.
+    /// Sends commands in a row, before the answer is polled; that has the answer to each, any of which may be an
+    /// error.
     pub(super) fn send<'a>(
         &'a self,
         commands: &[Command],
@@ -128,7 +129,7 @@ impl Shared {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes commands to be written, unless the connection has ended, which their caller then sees.
+    /// Takes commands to be written; if the connection has ended, who waits sees the sender go.
     fn take(&self, commands: &[Command], caller: oneshot::Sender<Reply>) {
         let mut line = self.line();
         if line.end.is_some() {
