@@ -41,8 +41,16 @@ impl Cluster {
     }
 
     /// The one that the tests of one process share, whose nodes nobody ends.
+    ///
+    /// It is patient: on a machine that stands still for some seconds, no node is taken for lost.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+        static SHARED: LazyLock<Cluster> = LazyLock::new(|| {
+            let cluster = Cluster::start();
+            for node in &cluster.nodes {
+                node.command(&["CONFIG", "SET", "cluster-node-timeout", "60000"]);
+            }
+            cluster
+        });
         &SHARED
     }
 

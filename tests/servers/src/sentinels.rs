@@ -54,8 +54,16 @@ impl Sentinels {
     }
 
     /// Those that the tests of one process share, whose servers nobody ends.
+    ///
+    /// They are patient: on a machine that stands still for a second, none is taken for lost.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Sentinels> = LazyLock::new(Sentinels::start);
+        static SHARED: LazyLock<Sentinels> = LazyLock::new(|| {
+            let all = Sentinels::start();
+            for place in 0..all.sentinels.len() {
+                all.ask(place, &["SENTINEL", "SET", "keep", "down-after-milliseconds", "60000"]);
+            }
+            all
+        });
         &SHARED
     }
 
