@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::LazyLock,
@@ -18,19 +18,24 @@ pub(crate) const NAMES: [&str; 9] =
     ["counter", "grpc", "hyper", "login", "purge-on-startup", "shop", "sql", "typed", "websocket"];
 
 /// The programs of the examples, by name.
+///
+/// Built with what `TOWER_KEEP_BUILD` says where that is set, which is how the tests were built.
 pub(crate) static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
-    let packages = NAMES.map(|name| format!("--package=example-{name}"));
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--bins", "--message-format=json-render-diagnostics"])
-        .args(packages)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--message-format=json-render-diagnostics"]);
+    match env::var("TOWER_KEEP_BUILD") {
+        Ok(built) => command.args(built.split_whitespace()),
+        Err(_) => command.arg("--bins").args(NAMES.map(|name| format!("--package=example-{name}"))),
+    };
+    let output =
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success());
     let messages = String::from_utf8(output.stdout).unwrap();
     let programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).unwrap();
+        if message["profile"]["test"] == true {
+            return None;
+        }
         let program = message["executable"].as_str()?;
         let name = message["target"]["name"].as_str()?;
         Some((name.to_owned(), PathBuf::from(program)))

@@ -20,14 +20,6 @@ mod well {
 
         tower_keep_tests::race_suite!(Three::new(Health::Well).store());
     }
-
-    mod race_boxed {
-        use super::*;
-
-        tower_keep_tests::race_suite!(
-            Box::new(Three::new(Health::Well).store()) as Box<dyn tower_keep::Store>
-        );
-    }
 }
 
 /// Every call of a member takes a while, so that those of several operations meet.
@@ -47,14 +39,6 @@ mod one_fails {
         use super::*;
 
         tower_keep_tests::race_suite!(Three::new(Health::OneFails).store());
-    }
-
-    mod race_boxed {
-        use super::*;
-
-        tower_keep_tests::race_suite!(
-            Box::new(Three::new(Health::OneFails).store()) as Box<dyn tower_keep::Store>
-        );
     }
 }
 
