@@ -10,12 +10,14 @@ use tower_keep_test_servers::{Durability, Proxy, Redis};
 
 use crate::cost::{counted, since};
 
+use crate::patient;
+
 fn id() -> SessionId {
     Token::random().unwrap().id()
 }
 
 async fn connect(server: &Redis, cache: usize) -> RedisStore {
-    RedisStore::builder().cache(cache).connect(&server.url()).await.unwrap()
+    patient().cache(cache).connect(&server.url()).await.unwrap()
 }
 
 async fn create(store: &RedisStore) -> SessionId {
@@ -109,7 +111,7 @@ async fn each_process_reads_what_the_server_has() {
 async fn session_that_others_change_costs_one_round_trip() {
     let server = Redis::start(Durability::Lazy);
     let proxy = Proxy::to(server.port()).await;
-    let here = RedisStore::connect(&server.url_at(proxy.port())).await.unwrap();
+    let here = patient().connect(&server.url_at(proxy.port())).await.unwrap();
     let there = connect(&server, 0).await;
     let session = create(&there).await;
     here.load(&session).await.unwrap().unwrap();
@@ -142,7 +144,7 @@ async fn hash_that_was_mended_by_hand_is_seen_after_ten_seconds() {
 
     let server = Redis::start(Durability::Lazy);
     let turned = Arc::new(AtomicI64::new(0));
-    let builder = RedisStore::builder().turned_by(Arc::clone(&turned));
+    let builder = patient().turned_by(Arc::clone(&turned));
     let store = builder.connect(&server.url()).await.unwrap();
     let session = create(&store).await;
     store.load(&session).await.unwrap().unwrap();

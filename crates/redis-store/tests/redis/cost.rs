@@ -8,6 +8,8 @@ use tower_keep_core::{
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Durability, Proxy, Redis};
 
+use crate::patient;
+
 fn id() -> SessionId {
     Token::random().unwrap().id()
 }
@@ -37,7 +39,7 @@ pub(crate) fn since(server: &Redis, before: &BTreeMap<String, u64>) -> BTreeMap<
 
 async fn start() -> (Redis, RedisStore) {
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     (server, store)
 }
 
@@ -109,7 +111,7 @@ async fn session_is_made_by_a_script_where_the_plain_command_is_refused() {
     let server = Redis::start(Durability::Lazy);
     server.command(&["ACL", "SETUSER", "few", "on", ">few-rights", "~*", "+@all", "-restore"]);
     let url = format!("redis://few:few-rights@127.0.0.1:{}", server.port());
-    let store = RedisStore::connect(&url).await.unwrap();
+    let store = patient().connect(&url).await.unwrap();
     let mut new = NewRecord::new("shop".into(), Lifetime::default());
     new.fields = [("visits", "1")].into_iter().collect();
     for _ in 0..3 {
@@ -126,7 +128,7 @@ async fn session_is_made_by_a_script_where_the_plain_command_is_refused() {
 async fn rotation_is_one_round_trip_and_sends_no_fields() {
     let server = Redis::start(Durability::Lazy);
     let proxy = Proxy::to(server.port()).await;
-    let store = RedisStore::connect(&server.url_at(proxy.port())).await.unwrap();
+    let store = patient().connect(&server.url_at(proxy.port())).await.unwrap();
     let long = format!("\"{}\"", "x".repeat(10_000));
     for user in [None, Some(UserId::from("ada"))] {
         let mut new = NewRecord::new("shop".into(), Lifetime::default());
@@ -208,12 +210,12 @@ async fn every_key_has_an_end() {
 #[tokio::test]
 async fn session_ends_by_the_servers_own_clock() {
     let (server, store) = start().await;
-    let short = Lifetime::new(Duration::from_millis(300), Duration::MAX);
+    let short = Lifetime::new(Duration::from_secs(3), Duration::MAX);
     let mut new = NewRecord::new("shop".into(), short);
     new.user = Some(UserId::from("ada"));
     let session = create(&store, &new).await;
     assert!(store.load(&session).await.unwrap().is_some());
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
     assert!(store.load(&session).await.unwrap().is_none());
     let key = format!("tower-keep:{session}");
     assert_eq!(server.command(&["EXISTS", &key]).trim(), "0");

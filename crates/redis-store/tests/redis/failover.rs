@@ -12,7 +12,8 @@ use std::{
 };
 
 use tower_keep_core::{
-    Applied, Change, Created, Lifetime, Loaded, NewRecord, SessionId, Store, StoreErrorKind, Token,
+    Applied, Change, Created, Lifetime, Loaded, NewRecord, SessionId, Store, StoreError,
+    StoreErrorKind, Token,
 };
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Cluster, Redis, Sentinels};
@@ -33,6 +34,11 @@ fn new() -> NewRecord {
 async fn connect(url: &str) -> RedisStore {
     let builder = RedisStore::builder().timeout(Duration::from_secs(1)).replicas(1);
     builder.connect(url).await.unwrap()
+}
+
+fn assert_outage(error: &StoreError) {
+    let is_outage = matches!(error.kind(), StoreErrorKind::Unavailable | StoreErrorKind::TimedOut);
+    assert!(is_outage, "{error}: {:?}", std::error::Error::source(error));
 }
 
 /// What the store has acknowledged, and when it last did.
@@ -71,13 +77,8 @@ impl Log {
             && last.min().is_some_and(|last| last > struck + 1_000 && last + 500 > now)
     }
 
-    fn error(&self, error: &tower_keep_core::StoreError) {
-        let kind = error.kind();
-        assert!(
-            matches!(kind, StoreErrorKind::Unavailable | StoreErrorKind::TimedOut),
-            "{error}: {:?}",
-            std::error::Error::source(error)
-        );
+    fn error(&self, error: &StoreError) {
+        assert_outage(error);
         self.errors.fetch_add(1, SeqCst);
     }
 }
@@ -174,7 +175,7 @@ async fn load(store: &RedisStore, session: &SessionId) -> Option<Loaded> {
     for _ in 0..100 {
         match store.load(session).await {
             Ok(found) => return found,
-            Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}"),
+            Err(error) => assert_outage(&error),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -268,7 +269,7 @@ async fn lost_node_of_a_cluster_is_replaced() {
             // An outage is never read as 'no session'.
             match store.load(session).await {
                 Ok(found) => back += usize::from(found.is_some()),
-                Err(error) => assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error:?}"),
+                Err(error) => assert_outage(&error),
             }
         }
         first = if first == 0 { back } else { first };

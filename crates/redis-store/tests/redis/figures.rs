@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use tower_keep_core::{Created, Lifetime, NewRecord, Query, SessionId, Store, Token, UserId};
-use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Durability, Redis};
+
+use crate::patient;
 
 fn id() -> SessionId {
     Token::random().unwrap().id()
@@ -14,7 +15,7 @@ fn id() -> SessionId {
 #[tokio::test]
 async fn one_pass_counts_by_a_chosen_field() {
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     let long = "x".repeat(5_000);
     for (user, role, layer) in [
         (Some("ada"), Some("\"admin\""), "shop"),
@@ -52,8 +53,7 @@ async fn one_pass_counts_by_a_chosen_field() {
 async fn users_sessions_are_found_as_fast_among_a_million() {
     let sessions = tower_keep_tests::rounds(5_000, 1_000_000);
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::builder().timeout(Duration::from_secs(60));
-    let store = store.connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     let memory = || -> u64 {
         let text = server.command(&["INFO", "memory"]);
         let used = text.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();

@@ -10,6 +10,8 @@ use tower_keep_core::{
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Durability, Redis};
 
+use crate::patient;
+
 fn id() -> SessionId {
     Token::random().unwrap().id()
 }
@@ -61,7 +63,7 @@ fn depart(server: &Redis, old: &SessionId, new: &SessionId) {
 #[tokio::test]
 async fn rotation_that_died_before_it_was_decided_leaves_the_old_session() {
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     let (old, new) = arriving(&server, &store).await;
     assert!(store.load(&old).await.unwrap().is_some());
     assert!(store.load(&new).await.unwrap().is_none());
@@ -82,7 +84,7 @@ async fn rotation_that_died_before_it_was_decided_leaves_the_old_session() {
 #[tokio::test]
 async fn rotation_that_died_after_it_was_decided_is_ended_by_whoever_comes() {
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     for visitor in 0..6 {
         let (old, new) = arriving(&server, &store).await;
         depart(&server, &old, &new);
@@ -130,7 +132,7 @@ async fn rotation_that_died_after_it_was_decided_is_ended_by_whoever_comes() {
 #[tokio::test]
 async fn place_without_a_session_is_dropped_when_it_is_met() {
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     let live = create(&store, &of_ada()).await;
     let set = "tower-keep:user:4:shop:ada";
     for _ in 0..5 {
@@ -149,7 +151,7 @@ async fn place_without_a_session_is_dropped_when_it_is_met() {
 #[tokio::test]
 async fn session_that_was_evicted_before_it_was_made_does_not_come() {
     let server = Redis::start(Durability::Lazy);
-    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let store = patient().connect(&server.url()).await.unwrap();
     let slow = id();
     // A sign-in that has its place, and has not made its session yet.
     let set = "tower-keep:user:4:shop:ada";
@@ -177,7 +179,7 @@ async fn limit_is_exact_among_several_processes() {
             let mut logins = Vec::new();
             for _ in 0..12 {
                 // A connection of its own each, as processes have.
-                let store = RedisStore::connect(&server.url()).await.unwrap();
+                let store = patient().connect(&server.url()).await.unwrap();
                 logins.push(tokio::spawn(async move {
                     let mut new = of_ada();
                     new.user_limit = Some(UserLimit::new(3, over));
@@ -194,7 +196,7 @@ async fn limit_is_exact_among_several_processes() {
                     evicted += others;
                 }
             }
-            let store = RedisStore::connect(&server.url()).await.unwrap();
+            let store = patient().connect(&server.url()).await.unwrap();
             let live = of_user(&store).await;
             let expected = if over == OverLimit::Refuse { (3, 0) } else { (12, 9) };
             assert_eq!((let_in, evicted, live.len()), (expected.0, expected.1, 3), "{over:?}");

@@ -13,6 +13,11 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 
+/// A store that waits for longer than a machine that is busy with other tests takes.
+pub(crate) fn patient() -> tower_keep_redis_store::RedisStoreBuilder {
+    tower_keep_redis_store::RedisStore::builder().timeout(std::time::Duration::from_secs(60))
+}
+
 macro_rules! suites {
     ($($name:ident = $servers:ident;)+) => {$(
         #[cfg(feature = "conformance")]

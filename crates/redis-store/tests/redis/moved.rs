@@ -6,6 +6,8 @@ use tower_keep_core::{
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Cluster, PASSWORD, Redis};
 
+use crate::patient;
+
 fn new() -> NewRecord {
     let mut new = NewRecord::new("shop".into(), Lifetime::default());
     new.fields = [("visits", "1")].into_iter().collect();
@@ -35,7 +37,7 @@ fn name(node: &Redis) -> String {
 async fn moving_slot_is_followed() {
     let cluster = Cluster::start();
     // All sessions in one slot.
-    let builder = RedisStore::builder().prefix("{one}:");
+    let builder = patient().prefix("{one}:");
     let store = builder.connect(&cluster.url()).await.unwrap();
     let (first, second) = (create(&store).await, create(&store).await);
     let from = cluster.primary_of("{one}");
@@ -74,7 +76,7 @@ async fn moving_slot_is_followed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_of_one_user_are_on_all_nodes() {
     let cluster = Cluster::start();
-    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    let store = patient().connect(&cluster.url()).await.unwrap();
     let mut new = new();
     new.user = Some(UserId::from("ada"));
     for _ in 0..30 {

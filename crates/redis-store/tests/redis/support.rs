@@ -12,6 +12,8 @@ use tower_keep_core::conformance::{Capability, Harness};
 use tower_keep_redis_store::{RedisStore, RedisStoreBuilder};
 use tower_keep_test_servers::{Cluster, Redis, Sentinels};
 
+use crate::patient;
+
 /// What the sessions are kept in.
 pub(crate) trait Servers: Default + Send + Sync {
     /// A store that shares nothing with any other.
@@ -59,8 +61,7 @@ impl<S: Servers + 'static> Harness for Turned<S> {
     type Store = RedisStore;
 
     async fn open(&self) -> RedisStore {
-        let builder = RedisStore::builder().turned_by(Arc::clone(&self.0));
-        S::fresh(builder.timeout(Duration::from_secs(60))).await
+        S::fresh(patient().turned_by(Arc::clone(&self.0))).await
     }
 
     async fn advance(&self, by: Duration) {
@@ -79,5 +80,5 @@ impl<S: Servers + 'static> Harness for Turned<S> {
 
 /// A store that shares nothing with any other.
 pub(crate) async fn fresh_store<S: Servers>() -> RedisStore {
-    S::fresh(RedisStore::builder().timeout(Duration::from_secs(60))).await
+    S::fresh(patient()).await
 }

@@ -59,10 +59,10 @@ async fn late_write_to_a_destroyed_session_brings_nothing_back() {
     let token = browser.send(Method::POST, "/put?k=a&v=1").await.token();
     let late = tokio::spawn({
         let browser = browser.clone();
-        async move { browser.send(Method::POST, "/put?k=a&v=2&ms=3000").await }
+        async move { browser.send(Method::POST, "/put?k=a&v=2&ms=6000").await }
     });
     // Long enough for the request to load the session, on a busy machine too.
-    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     browser.post("/destroy").await;
     let late = late.await.unwrap();
     assert_eq!((late.status.as_u16(), late.cookie()), (200, None));

@@ -10,12 +10,12 @@ use crate::{Browser, lab};
 
 #[tokio::test]
 async fn idle_session_expires_and_one_in_use_does_not() {
-    let server = lab(&[("LAB_IDLE_MS", "3000"), ("LAB_RENEW_AFTER_MS", "0")]).await;
+    let server = lab(&[("LAB_IDLE_MS", "8000"), ("LAB_RENEW_AFTER_MS", "0")]).await;
     let (used, idle) = (Browser::new(&server), Browser::new(&server));
     used.put("a", "1").await;
     idle.put("a", "1").await;
     for _ in 0..5 {
-        sleep(Duration::from_millis(800)).await;
+        sleep(Duration::from_secs(2)).await;
         assert_eq!(used.get("/get?k=a").await, json!({"value": 1}));
     }
     assert_eq!(idle.get("/get?k=a").await, json!({"value": null}));

@@ -13,9 +13,9 @@ async fn requests_in_flight_are_finished_before_the_end() {
     let browser = Browser::new(&server);
     let slow = tokio::spawn({
         let browser = browser.clone();
-        async move { browser.send(Method::POST, "/incr?k=n&ms=3000").await }
+        async move { browser.send(Method::POST, "/incr?k=n&ms=6000").await }
     });
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     server.terminate();
     let reply = slow.await.unwrap();
     assert_eq!(reply.status, 200);
