@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A server that does not come up within this time never will.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A server's process, the directory that it keeps its data in, and what ends both.
 #[derive(Debug)]

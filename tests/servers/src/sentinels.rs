@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Durability, PASSWORD, Redis,
-    process::{Process, free_port, succeeds},
+    process::{PATIENCE, Process, free_port, succeeds},
 };
 
 /// Three servers, one of them the primary, and three sentinels, which agree by two.
@@ -62,6 +62,9 @@ impl Sentinels {
             for place in 0..all.sentinels.len() {
                 all.ask(place, &["SENTINEL", "SET", "keep", "down-after-milliseconds", "60000"]);
             }
+            for server in &all.servers {
+                server.command(&["CONFIG", "SET", "min-replicas-max-lag", "60"]);
+            }
             all
         });
         &SHARED
@@ -95,6 +98,16 @@ impl Sentinels {
         let named = self.ask(0, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "keep"]);
         let port = named.lines().nth(1).unwrap().trim().parse().unwrap();
         self.servers.iter().find(|server| server.port() == port).unwrap()
+    }
+
+    /// Stops the sentinels where they are, so that nobody is told who the primary is.
+    pub fn freeze(&self) {
+        self.sentinels.iter().for_each(|(process, _)| process.signal("-STOP"));
+    }
+
+    /// Lets frozen sentinels go on.
+    pub fn thaw(&self) {
+        self.sentinels.iter().for_each(|(process, _)| process.signal("-CONT"));
     }
 
     fn ask(&self, place: usize, arguments: &[&str]) -> String {
@@ -142,7 +155,7 @@ fn sentinel(primary: u16) -> (Process, u16) {
 pub(crate) fn wait(what: &str, is_so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

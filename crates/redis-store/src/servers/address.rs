@@ -120,14 +120,22 @@ impl Target {
         Ok(Self::Primary(Box::new(Mutex::new(builder.build()?))))
     }
 
-    /// Makes a connection.
+    /// Makes a connection, for as long as its caller waits.
     pub(super) async fn connect(&self, settings: &Settings) -> Result<Wire, RedisError> {
         match self {
             Self::Fixed(server) => dial(server, settings).await,
             Self::Primary(sentinels) => {
                 // Each time anew: the server that was the primary is not to be trusted to be it still.
-                let client = sentinels.lock().await.async_get_client().await?;
-                dial(client.get_connection_info(), settings).await
+                let mut sentinels = sentinels.lock().await;
+                let primary = loop {
+                    match sentinels.async_get_client().await {
+                        // Each question of the client waits for half a second, whatever we were told.
+                        Err(error) if error.is_timeout() => {}
+                        found => break found?,
+                    }
+                };
+                drop(sentinels);
+                dial(primary.get_connection_info(), settings).await
             }
         }
     }
