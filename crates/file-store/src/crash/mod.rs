@@ -6,6 +6,7 @@ mod disk;
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream};
 use tower_keep_core::{
     Applied, Change, Check, Created, Index, Lifetime, NewRecord, OverLimit, ProblemKind, Query,
     Record, Rotated, SessionId, Store, Sweep, Swept, TestClock, Touch, Touched, UserLimit,
@@ -26,6 +27,8 @@ const IDS: [SessionId; 3] = [
     SessionId::from_bytes([0x22; 32]),
     SessionId::from_bytes([0x62; 32]),
 ];
+/// So many disks are looked at beside each other, since each look waits for other threads.
+const AT_ONCE: usize = 8;
 const RIVAL: SessionId = SessionId::from_bytes([0x33; 32]);
 
 /// What can be seen of the session: the id it lives under, and its record.
@@ -152,8 +155,8 @@ async fn look_after(store: &FileStore) -> (Seen, bool) {
 
 /// Cuts a run everywhere; says how many disks were looked at.
 async fn cut_everywhere(moves: &[Move], durability: Durability) -> usize {
-    let recorded = record(moves, durability).await;
-    let log = recorded.disk.log();
+    let recorded = &record(moves, durability).await;
+    let log = &recorded.disk.log();
     let mut disks = 0;
     for cut in recorded.seen[0].0..=log.len() {
         let under_way = recorded.seen.iter().position(|(at, _)| *at >= cut).unwrap();
@@ -171,8 +174,9 @@ async fn cut_everywhere(moves: &[Move], durability: Durability) -> usize {
             }
         };
         let allowed = &recorded.seen[first..=under_way];
-        for tree in after_cut(&log[..cut]) {
-            disks += 1;
+        let trees = after_cut(&log[..cut]);
+        disks += trees.len();
+        let look = |tree| async move {
             let store = reopened(tree, durability, &recorded.clock).await;
             let (seen, rival) = look_after(&store).await;
             assert!(
@@ -186,7 +190,8 @@ async fn cut_everywhere(moves: &[Move], durability: Durability) -> usize {
             let (_, gone) = recorded.rival;
             let evicted = recorded.seen.iter().find(|(at, _)| *at > gone);
             assert!(!rival || evicted.is_none_or(|(at, _)| cut < *at), "the rival is back");
-        }
+        };
+        stream::iter(trees).for_each_concurrent(AT_ONCE, look).await;
     }
     disks
 }
@@ -232,10 +237,10 @@ async fn file_durability_leaves_a_state_that_was_and_undoes_no_end() {
 /// Sessions may be lost and damaged then, but never another's, and never a mixture.
 #[tokio::test]
 async fn without_durability_a_session_is_as_it_was_at_some_time_or_absent() {
-    let recorded = record(&whole_life()[..7], Durability::None).await;
+    let recorded = &record(&whole_life()[..7], Durability::None).await;
     let log = recorded.disk.log();
     for cut in recorded.seen[0].0..=log.len() {
-        for tree in after_cut(&log[..cut]) {
+        let look = |tree| async move {
             let store = reopened(tree, Durability::None, &recorded.clock).await;
             for id in IDS {
                 let Some(loaded) = store.load(&id).await.unwrap() else {
@@ -246,6 +251,7 @@ async fn without_durability_a_session_is_as_it_was_at_some_time_or_absent() {
                 };
                 assert!(recorded.seen.iter().any(was), "{loaded:?}");
             }
-        }
+        };
+        stream::iter(after_cut(&log[..cut])).for_each_concurrent(AT_ONCE, look).await;
     }
 }

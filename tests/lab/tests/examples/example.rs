@@ -23,6 +23,13 @@ pub(crate) const NAMES: [&str; 9] =
 pub(crate) static PROGRAMS: LazyLock<HashMap<String, PathBuf>> = LazyLock::new(|| {
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--message-format=json-render-diagnostics"]);
+    // What tells of this package would make build scripts of others run again, and all that rests on them.
+    for (name, _) in env::vars_os() {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"];
+        if of_package.iter().any(|part| name.to_string_lossy().starts_with(part)) {
+            command.env_remove(name);
+        }
+    }
     match env::var("TOWER_KEEP_BUILD") {
         Ok(built) => command.args(built.split_whitespace()),
         Err(_) => command.arg("--bins").args(NAMES.map(|name| format!("--package=example-{name}"))),
