@@ -16,8 +16,20 @@ pub struct Cluster {
 
 impl Cluster {
     /// Starts all nodes and waits until they are a cluster.
+    ///
+    /// They are patient: on a machine that stands still for some seconds, no node is taken for lost.
     #[must_use]
     pub fn start() -> Self {
+        let cluster = Self::hasty();
+        for node in &cluster.nodes {
+            node.command(&["CONFIG", "SET", "cluster-node-timeout", "60000"]);
+        }
+        cluster
+    }
+
+    /// As [`start`](Self::start), of nodes that take one for lost after a second and a half.
+    #[must_use]
+    pub fn hasty() -> Self {
         let nodes: Vec<Redis> = (0..6).map(|_| node()).collect();
         let mut create = Command::new("redis-cli");
         create.env("REDISCLI_AUTH", PASSWORD).args(["--cluster", "create"]);
@@ -41,16 +53,8 @@ impl Cluster {
     }
 
     /// The one that the tests of one process share, whose nodes nobody ends.
-    ///
-    /// It is patient: on a machine that stands still for some seconds, no node is taken for lost.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Cluster> = LazyLock::new(|| {
-            let cluster = Cluster::start();
-            for node in &cluster.nodes {
-                node.command(&["CONFIG", "SET", "cluster-node-timeout", "60000"]);
-            }
-            cluster
-        });
+        static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
         &SHARED
     }
 

@@ -23,8 +23,23 @@ pub struct Sentinels {
 
 impl Sentinels {
     /// Starts all of them and waits until they know each other.
+    ///
+    /// They are patient: on a machine that stands still for some seconds, none is taken for lost.
     #[must_use]
     pub fn start() -> Self {
+        let all = Self::hasty();
+        for place in 0..all.sentinels.len() {
+            all.ask(place, &["SENTINEL", "SET", "keep", "down-after-milliseconds", "60000"]);
+        }
+        for server in &all.servers {
+            server.command(&["CONFIG", "SET", "min-replicas-max-lag", "60"]);
+        }
+        all
+    }
+
+    /// As [`start`](Self::start), of sentinels that take a server for lost after 0.7 seconds.
+    #[must_use]
+    pub fn hasty() -> Self {
         let primary = Redis::start_with(Durability::Lazy, |_| replicated());
         let follows = format!("127.0.0.1 {}", primary.port());
         let replica = || {
@@ -54,19 +69,8 @@ impl Sentinels {
     }
 
     /// Those that the tests of one process share, whose servers nobody ends.
-    ///
-    /// They are patient: on a machine that stands still for a second, none is taken for lost.
     pub fn shared() -> &'static Self {
-        static SHARED: LazyLock<Sentinels> = LazyLock::new(|| {
-            let all = Sentinels::start();
-            for place in 0..all.sentinels.len() {
-                all.ask(place, &["SENTINEL", "SET", "keep", "down-after-milliseconds", "60000"]);
-            }
-            for server in &all.servers {
-                server.command(&["CONFIG", "SET", "min-replicas-max-lag", "60"]);
-            }
-            all
-        });
+        static SHARED: LazyLock<Sentinels> = LazyLock::new(Sentinels::start);
         &SHARED
     }
 

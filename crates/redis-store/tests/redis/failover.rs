@@ -213,7 +213,7 @@ fn report(what: &str, log: &Log) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_primary_that_sentinels_watch_loses_nothing_acknowledged() {
-    let servers = Arc::new(Sentinels::start());
+    let servers = Arc::new(Sentinels::hasty());
     for _ in 0..tower_keep_tests::rounds(1, 10) {
         let struck = Arc::clone(&servers);
         let (store, log) = under_load(&servers.url(), move || struck.primary().kill()).await;
@@ -233,7 +233,7 @@ async fn killed_primary_that_sentinels_watch_loses_nothing_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_node_of_a_cluster_loses_nothing_acknowledged() {
-    let cluster = Arc::new(Cluster::start());
+    let cluster = Arc::new(Cluster::hasty());
     for _ in 0..tower_keep_tests::rounds(1, 10) {
         let struck = Arc::clone(&cluster);
         let strike = move || {
@@ -254,7 +254,7 @@ async fn killed_node_of_a_cluster_loses_nothing_acknowledged() {
 /// Without waiting for replicas the other nodes' sessions go on at once, and the lost node's before it is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_node_of_a_cluster_is_replaced() {
-    let cluster = Arc::new(Cluster::start());
+    let cluster = Arc::new(Cluster::hasty());
     let builder = RedisStore::builder().timeout(Duration::from_secs(1));
     let store = builder.connect(&cluster.url()).await.unwrap();
     let mut sessions = Vec::new();

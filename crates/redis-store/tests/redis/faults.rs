@@ -388,8 +388,8 @@ async fn connection_that_the_server_closed_costs_nobody_an_error() {
     let id = Token::random().unwrap().id();
     for _ in 0..5 {
         server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        // Time to notice it.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Time to notice it, on a machine that is busy with other tests too.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(store.load(&id).await.unwrap().is_none());
     }
 }
