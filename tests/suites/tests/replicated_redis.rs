@@ -18,7 +18,7 @@ use std::{
 
 use tower_keep::{
     Applied, Change, Created, Lifetime, NewRecord, Record, ReplicatedStore, SessionId, Store,
-    TestClock, Token, UserId,
+    StoreErrorKind, TestClock, Token, UserId,
     conformance::{Capability, Harness},
 };
 use tower_keep_redis_store::RedisStore;
@@ -33,7 +33,13 @@ static SERVERS: std::sync::LazyLock<[Redis; 3]> =
 const PATIENT: Duration = Duration::from_secs(60);
 
 async fn connect(url: &str, timeout: Duration) -> Arc<dyn Store> {
-    Arc::new(RedisStore::builder().timeout(timeout).connect(url).await.unwrap())
+    loop {
+        match RedisStore::builder().timeout(timeout).connect(url).await {
+            Ok(store) => return Arc::new(store),
+            // The server is there, and the machine busy.
+            Err(error) => assert_eq!(error.kind(), StoreErrorKind::TimedOut, "{error:?}"),
+        }
+    }
 }
 
 async fn members(servers: &[Redis; 3], timeout: Duration) -> Vec<Arc<dyn Store>> {

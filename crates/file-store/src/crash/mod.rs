@@ -27,9 +27,10 @@ const IDS: [SessionId; 3] = [
     SessionId::from_bytes([0x22; 32]),
     SessionId::from_bytes([0x62; 32]),
 ];
+const RIVAL: SessionId = SessionId::from_bytes([0x33; 32]);
+
 /// So many disks are looked at beside each other, since each look waits for other threads.
 const AT_ONCE: usize = 8;
-const RIVAL: SessionId = SessionId::from_bytes([0x33; 32]);
 
 /// What can be seen of the session: the id it lives under, and its record.
 type Seen = Option<(SessionId, Arc<Record>)>;

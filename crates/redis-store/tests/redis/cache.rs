@@ -8,9 +8,10 @@ use tower_keep_core::{
 use tower_keep_redis_store::RedisStore;
 use tower_keep_test_servers::{Durability, Proxy, Redis};
 
-use crate::cost::{counted, since};
-
-use crate::patient;
+use crate::{
+    cost::{counted, since},
+    patient,
+};
 
 fn id() -> SessionId {
     Token::random().unwrap().id()

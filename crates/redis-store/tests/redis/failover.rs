@@ -36,9 +36,15 @@ fn new() -> NewRecord {
     new
 }
 
-async fn connect(url: &str) -> RedisStore {
-    let builder = RedisStore::builder().timeout(Duration::from_secs(1)).replicas(1);
-    builder.connect(url).await.unwrap()
+async fn connect(url: &str, replicas: u32) -> RedisStore {
+    loop {
+        let builder = RedisStore::builder().timeout(Duration::from_secs(1)).replicas(replicas);
+        match builder.connect(url).await {
+            Ok(store) => return store,
+            // The servers are there, and the machine busy.
+            Err(error) => assert_eq!(error.kind(), StoreErrorKind::TimedOut, "{error:?}"),
+        }
+    }
 }
 
 fn assert_outage(error: &StoreError) {
@@ -155,7 +161,7 @@ async fn browse(store: RedisStore, log: Arc<Log>, begin: Instant) {
 /// Runs the browsers, does something to the servers meanwhile, and checks what is left.
 async fn under_load(url: &str, strike: impl FnOnce() + Send + 'static) -> (RedisStore, Arc<Log>) {
     let (log, begin) = (Arc::new(Log::default()), Instant::now());
-    let store = connect(url).await;
+    let store = connect(url, 1).await;
     let browsers: Vec<_> = (0..BROWSERS)
         .map(|_| tokio::spawn(browse(store.clone(), Arc::clone(&log), begin)))
         .collect();
@@ -255,12 +261,12 @@ async fn killed_node_of_a_cluster_loses_nothing_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_node_of_a_cluster_is_replaced() {
     let cluster = Arc::new(Cluster::hasty());
-    let builder = RedisStore::builder().timeout(Duration::from_secs(1));
-    let store = builder.connect(&cluster.url()).await.unwrap();
+    let store = connect(&cluster.url(), 0).await;
+    let beforehand = patient().connect(&cluster.url()).await.unwrap();
     let mut sessions = Vec::new();
     for _ in 0..60 {
         let session = id();
-        store.create(&session, &new()).await.unwrap();
+        beforehand.create(&session, &new()).await.unwrap();
         sessions.push(session);
     }
     // For the replicas.
@@ -304,7 +310,7 @@ async fn sentinels_are_waited_for_as_long_as_servers() {
 #[tokio::test]
 async fn write_that_no_replica_has_is_not_acknowledged() {
     let server = Redis::start(tower_keep_test_servers::Durability::Lazy);
-    let error = connect(&server.url()).await.create(&id(), &new()).await.unwrap_err();
+    let error = connect(&server.url(), 1).await.create(&id(), &new()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::TimedOut);
     let text = std::error::Error::source(&error).unwrap().to_string();
     assert!(text.contains("too few replicas"), "{text}");
