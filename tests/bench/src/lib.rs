@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p tower-keep-bench                        the scenarios: time and allocations
+//! cargo bench -p tower-keep-bench -- s3 s5               two of them
 //! cargo bench -p tower-keep-bench -- --many              and a million sessions, on two threads
 //! cargo bench -p tower-keep-bench -- --quick --check     allocations alone; fails on a miss
 //! ```

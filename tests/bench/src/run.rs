@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
-use crate::{count::Counts, report::Results, sweep, target, timing, workers};
+use crate::{
+    count::Counts,
+    report::Results,
+    scenario::{SCENARIOS, Scenario},
+    sweep, target, timing, workers,
+};
 
 /// Measures and prints. `count_program` is the program that counts allocations.
 ///
@@ -12,9 +17,15 @@ pub fn run(count_program: &str) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
     let known = ["--bench", "--quick", "--many", "--check"];
-    if let Some(unknown) = arguments.iter().find(|name| !known.contains(&&***name)) {
-        println!("{unknown} is not known: pass --quick, --many or --check");
+    let mut scenarios: Vec<&Scenario> =
+        SCENARIOS.iter().filter(|scenario| asked(scenario.name)).collect();
+    let is_known = |name: &str| known.contains(&name) || scenarios.iter().any(|s| s.name == name);
+    if let Some(unknown) = arguments.iter().find(|name| !is_known(name)) {
+        println!("{unknown} is not known: pass --quick, --many, --check or names of scenarios");
         return ExitCode::FAILURE;
+    }
+    if scenarios.is_empty() {
+        scenarios.extend(&SCENARIOS);
     }
     // `cargo bench` says so; `cargo test --benches` does not, and tests are not timed.
     let quick = asked("--quick") || !asked("--bench");
@@ -22,7 +33,7 @@ pub fn run(count_program: &str) -> ExitCode {
 
     let mut results = Results { counts: Counts::ask(count_program, many), ..Results::default() };
     if !quick {
-        results.times = timing::measure();
+        results.times = timing::measure(&scenarios);
     }
     if many {
         results.throughputs = workers::measure();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     case::Case,
-    scenario::{SCENARIOS, Scenario, Work},
+    scenario::{Scenario, Work},
 };
 
 const ROUNDS: usize = 101;
@@ -25,8 +25,8 @@ pub(crate) struct PerRequest {
 }
 
 /// Measures one scenario after the other.
-pub(crate) fn measure() -> Vec<PerRequest> {
-    SCENARIOS.iter().flat_map(measure_one).collect()
+pub(crate) fn measure(scenarios: &[&'static Scenario]) -> Vec<PerRequest> {
+    scenarios.iter().flat_map(|scenario| measure_one(scenario)).collect()
 }
 
 /// Gives each contender a turn in each round, and takes the medians.
