@@ -72,14 +72,21 @@ impl Token {
         &self.0
     }
 
-    /// Three random bytes make four characters, so that every bit of every character is random.
+    /// Each byte's lower six bits make a character, and the upper two of three bytes another, so that
+    /// every bit of every character is random. In words, since nobody turns characters into bytes
+    /// again and their order is free.
     fn encode(random: [u8; RANDOM_BYTES]) -> Self {
+        const LOWER: u64 = u64::from_ne_bytes([0b0011_1111; 8]);
+        let mut words = [0_u64; RANDOM_BYTES / 8];
+        for (word, bytes) in words.iter_mut().zip(random.as_chunks().0) {
+            *word = u64::from_ne_bytes(*bytes);
+        }
+        let [a, b, c] = words;
+        let upper = (a & !LOWER) >> 2 | (b & !LOWER) >> 4 | (c & !LOWER) >> 6;
         let mut characters = [0_u8; Self::LENGTH];
-        for (four, three) in characters.chunks_exact_mut(4).zip(random.chunks_exact(3)) {
-            let bits = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-            for (place, six) in four.iter_mut().enumerate() {
-                *six = (bits >> (18 - 6 * place) & 63) as u8;
-            }
+        let sixes = [a & LOWER, b & LOWER, c & LOWER, upper];
+        for (eight, word) in characters.as_chunks_mut().0.iter_mut().zip(sixes) {
+            *eight = word.to_ne_bytes();
         }
         characters.iter_mut().for_each(|six| *six = character(*six));
         Self(characters)
@@ -145,12 +152,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encoding_is_base64url() {
-        // The vector of RFC 4648, section 10, repeated to the length of a token.
-        let token = Token::encode(*b"foobarfoobarfoobarfoobar");
-        assert_eq!(token.expose(), "Zm9vYmFyZm9vYmFyZm9vYmFyZm9vYmFy");
-        let token = Token::encode([0xff; RANDOM_BYTES]);
-        assert_eq!(token.expose(), "_".repeat(32));
+    fn each_random_bit_is_one_bit_of_one_character() {
+        let sixes = |random| {
+            Token::encode(random).0.map(|byte| (0..64).find(|six| character(*six) == byte).unwrap())
+        };
+        assert_eq!(sixes([0; RANDOM_BYTES]), [0; Token::LENGTH]);
+        assert_eq!(sixes([0xff; RANDOM_BYTES]), [63; Token::LENGTH]);
+        let mut seen = HashSet::new();
+        for bit in 0..8 * RANDOM_BYTES {
+            let mut random = [0; RANDOM_BYTES];
+            random[bit / 8] = 1 << (bit % 8);
+            let sixes = sixes(random);
+            assert_eq!(sixes.map(u8::count_ones).iter().sum::<u32>(), 1);
+            assert!(seen.insert(sixes));
+        }
     }
 
     #[test]
