@@ -50,7 +50,7 @@ impl Sessions {
         let new = NewRecord::new(self.manager.name().clone(), lifetime);
         let token = Token::random()?;
         let id = token.id();
-        match self.call(self.manager.store().create(&id, &new)).await? {
+        match self.call(self.manager.store().create(&id, new.clone())).await? {
             Created::Created(receipt) => {
                 self.manager.events().created();
                 let mut record: Record = new.at(receipt.at);

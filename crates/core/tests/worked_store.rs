@@ -39,7 +39,7 @@ impl MapStore {
 }
 
 impl Store for MapStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.step(|records, at| match records.entry(*id) {
             Entry::Occupied(_) => Created::Taken,
             Entry::Vacant(vacant) => {

@@ -208,7 +208,7 @@ const WRITES: [&str; 3] = ["create", "touch", "rotate"];
 async fn go(store: &FileStore, way: &str, change: &Change) -> Result<(), StoreError> {
     let (created_at, lifetime) = (change.created_at, LIFETIME);
     match way {
-        "create" => store.create(&NEXT, &of_ada()).await.map(drop),
+        "create" => store.create(&NEXT, of_ada()).await.map(drop),
         "load" => store.load(&ID).await.map(drop),
         "apply" => store.apply(&ID, change).await.map(drop),
         "touch" => store.touch(&ID, Touch { created_at, lifetime }).await.map(drop),
@@ -238,7 +238,7 @@ async fn fail_each(way: &str, errno: Errno, kind: StoreErrorKind) -> usize {
         let mut new = of_ada();
         new.fields = [("a", "1")].into_iter().collect();
         for id in [&RIVAL, &ID] {
-            assert!(matches!(store.create(id, &new).await, Ok(Created::Created(_))));
+            assert!(matches!(store.create(id, new.clone()).await, Ok(Created::Created(_))));
             clock.advance(Duration::from_secs(1));
         }
         let change = change(&store).await;
@@ -274,7 +274,7 @@ async fn fail_each(way: &str, errno: Errno, kind: StoreErrorKind) -> usize {
         // It goes on without being opened again.
         store.delete(&ID).await.unwrap();
         store.delete(&NEXT).await.unwrap();
-        assert!(matches!(store.create(&ID, &new).await, Ok(Created::Created(_))));
+        assert!(matches!(store.create(&ID, new.clone()).await, Ok(Created::Created(_))));
         let fresh = Change::new(&store.load(&ID).await.unwrap().unwrap().record, LIFETIME);
         assert!(matches!(store.apply(&ID, &fresh).await, Ok(Applied::Applied(_))));
         let fresh = Change::new(&store.load(&ID).await.unwrap().unwrap().record, LIFETIME);
@@ -328,7 +328,7 @@ async fn share_that_is_not_mounted_is_an_outage_until_it_is() {
     let share = place.path().join("share");
     let files = Failing::in_directory(&directory);
     let store = FileStore::builder(&directory).open_in(files.clone()).await.unwrap();
-    assert!(matches!(store.create(&ID, &of_ada()).await, Ok(Created::Created(_))));
+    assert!(matches!(store.create(&ID, of_ada()).await, Ok(Created::Created(_))));
     let change = change(&store).await;
     fs::rename(&directory, &share).unwrap();
     fs::create_dir(&directory).unwrap();
@@ -351,7 +351,7 @@ async fn file_that_a_share_is_replacing_is_found() {
     let files = Failing::in_directory(place.path());
     files.0.is_remote.store(true, SeqCst);
     let store = FileStore::builder(place.path()).open_in(files.clone()).await.unwrap();
-    assert!(matches!(store.create(&ID, &of_ada()).await, Ok(Created::Created(_))));
+    assert!(matches!(store.create(&ID, of_ada()).await, Ok(Created::Created(_))));
     files.0.is_replacing.store(true, SeqCst);
     assert!(store.load(&ID).await.unwrap().is_some());
     assert!(store.load(&NEXT).await.unwrap().is_none());

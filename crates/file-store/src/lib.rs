@@ -12,7 +12,7 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let store = FileStore::open(&directory).await?;
 //! let id = Token::random().unwrap().id();
-//! store.create(&id, &NewRecord::new("shop".into(), Lifetime::default())).await?;
+//! store.create(&id, NewRecord::new("shop".into(), Lifetime::default())).await?;
 //! assert!(store.load(&id).await?.is_some());
 //! # Ok::<(), tower_keep_core::StoreError>(()) }).unwrap();
 //! ```

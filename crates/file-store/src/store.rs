@@ -131,8 +131,8 @@ impl fmt::Debug for FileStore {
 }
 
 impl Store for FileStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
-        StoreFuture::new(self.keep.create(*id, new.clone()))
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
+        StoreFuture::new(self.keep.create(*id, new))
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Loaded>> {

@@ -64,7 +64,7 @@ impl Keep {
         new: NewRecord,
     ) -> Result<Created, StoreError> {
         let (layer, user, limit) = (new.layer.clone(), new.user.clone(), new.user_limit);
-        self.admit(id, layer, user, limit, Arc::new(move |now| new.at(now))).await
+        self.admit(id, layer, user, limit, Arc::new(move |now| new.clone().at(now))).await
     }
 
     pub(crate) async fn import(

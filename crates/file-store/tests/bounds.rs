@@ -27,7 +27,7 @@ async fn over_the_bound_expired_sessions_go_first_then_those_nearest_to_expiry()
         let mut new = of_user(None);
         let time = Duration::from_secs(seconds);
         new.lifetime = Lifetime::new(time, time);
-        assert!(matches!(store.create(&id(number), &new).await, Ok(Created::Created(_))));
+        assert!(matches!(store.create(&id(number), new).await, Ok(Created::Created(_))));
     }
     place.clock.advance(Duration::from_secs(20));
     create(&store, 6, "six").await;

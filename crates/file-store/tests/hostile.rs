@@ -157,7 +157,7 @@ async fn link_in_the_place_of_a_folder_is_an_error() {
     symlink(&moved, &folder).unwrap();
     let error = store.load(&id(1)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
-    let created = store.create(&id(1), &of_user(None)).await;
+    let created = store.create(&id(1), of_user(None)).await;
     assert_eq!(created.unwrap_err().kind(), StoreErrorKind::Misconfigured);
 }
 
@@ -211,7 +211,7 @@ async fn modes_keep_everybody_else_out() {
     let place = Place::new();
     let store = place.open().await;
     create(&store, 1, "one").await;
-    store.create(&id(2), &of_user(Some("ada"))).await.unwrap();
+    store.create(&id(2), of_user(Some("ada"))).await.unwrap();
     let mut folders = vec![place.directory().to_owned()];
     let mut entries = 0;
     while let Some(folder) = folders.pop() {
@@ -271,8 +271,8 @@ async fn file_of_a_later_release_is_neither_read_nor_set_aside() {
 async fn mark_of_a_user_that_was_removed_is_made_again_by_a_sweep() {
     let place = Place::new();
     let store = place.open().await;
-    store.create(&id(1), &of_user(Some("ada"))).await.unwrap();
-    store.create(&id(2), &of_user(None)).await.unwrap();
+    store.create(&id(1), of_user(Some("ada"))).await.unwrap();
+    store.create(&id(2), of_user(None)).await.unwrap();
     let of_ada = Query::new("shop").of_user("ada".into());
     let found = async || Index::list(&store, &of_ada).await.unwrap().sessions.len();
     // The second time in the same process, which has swept already.

@@ -27,7 +27,7 @@ async fn fill(store: &FileStore, sessions: u64) {
                 let mut new = NewRecord::new("shop".into(), LIFETIME);
                 new.user = (number % 3 == 0).then(|| format!("user-{}", number % 1_000).into());
                 new.fields = [("number", &*number.to_string())].into_iter().collect();
-                let created = store.create(&id(number), &new).await;
+                let created = store.create(&id(number), new).await;
                 assert!(matches!(created, Ok(Created::Created(_))));
             }
         })

@@ -135,7 +135,7 @@ async fn full_disk_is_full_and_nothing_is_lost() {
     let at = place.directory();
     let full = StoreErrorKind::Full;
     assert_eq!(kind_at(&store.apply(&id(1), &change).await.unwrap_err(), &at), full);
-    assert_eq!(kind_at(&store.create(&id(2), &of_user(None)).await.unwrap_err(), &at), full);
+    assert_eq!(kind_at(&store.create(&id(2), of_user(None)).await.unwrap_err(), &at), full);
     let rotated = store.rotate(&id(1), &id(4), &change).await;
     assert_eq!(kind_at(&rotated.unwrap_err(), &at), full);
     assert_eq!(field(&store, 1).await.as_deref(), Some("one"));
@@ -146,7 +146,7 @@ async fn full_disk_is_full_and_nothing_is_lost() {
     assert!(store.load(&id(2)).await.unwrap().is_none());
     fs::remove_file(filler).unwrap();
     assert!(matches!(store.apply(&id(1), &change).await, Ok(Applied::Applied(_))));
-    assert!(matches!(store.create(&id(2), &of_user(None)).await, Ok(Created::Created(_))));
+    assert!(matches!(store.create(&id(2), of_user(None)).await, Ok(Created::Created(_))));
     assert_eq!(Check::check(&store).await.unwrap().problems, []);
 }
 
@@ -166,7 +166,7 @@ async fn disk_without_room_for_names_is_full() {
     while File::create(disk.0.join(format!("filler-{fillers}"))).is_ok() {
         fillers += 1;
     }
-    let error = store.create(&id(2), &of_user(None)).await.unwrap_err();
+    let error = store.create(&id(2), of_user(None)).await.unwrap_err();
     assert_eq!(kind_at(&error, &place.directory()), StoreErrorKind::Full);
     assert_eq!(field(&store, 1).await.as_deref(), Some("one"));
     assert_eq!(Purge::purge(&store).await.unwrap().sessions, 1);
@@ -216,7 +216,7 @@ async fn share_that_is_not_mounted_is_an_outage() {
     let at = place.directory();
     let wrong = StoreErrorKind::Misconfigured;
     assert_eq!(kind_at(&store.load(&id(1)).await.unwrap_err(), &at), wrong);
-    assert_eq!(kind_at(&store.create(&id(2), &of_user(None)).await.unwrap_err(), &at), wrong);
+    assert_eq!(kind_at(&store.create(&id(2), of_user(None)).await.unwrap_err(), &at), wrong);
     assert_eq!(kind_at(&Index::list(&store, &Query::all()).await.unwrap_err(), &at), wrong);
     assert_eq!(fs::read_dir(&at).unwrap().count(), 0, "nothing is written beside the share");
 }

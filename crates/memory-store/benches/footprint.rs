@@ -54,7 +54,7 @@ fn fill(store: &MemoryStore, ids: &[SessionId], new: &NewRecord) {
         // As in a request, where every session has fields of its own.
         let mut own = new.clone();
         own.fields = new.fields.iter().collect();
-        assert!(matches!(now(store.create(id, &own)), Created::Created(_)));
+        assert!(matches!(now(store.create(id, own)), Created::Created(_)));
     }
 }
 
@@ -75,7 +75,7 @@ fn footprint(ids: &[SessionId]) {
     for (number, id) in ids.iter().enumerate() {
         let mut new = small(Duration::from_secs(1_800));
         new.user = Some((number as u64).into());
-        now(store.create(id, &new));
+        now(store.create(id, new));
     }
     println!("signed in: {:.1} bytes each", (heap() - before) as f64 / ids.len() as f64);
 }

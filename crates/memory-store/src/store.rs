@@ -98,7 +98,7 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         StoreFuture::ready(self.keep.create(id, new))
     }
 
@@ -201,7 +201,7 @@ mod tests {
             let mut new = NewRecord::new("shop".into(), lifetime);
             new.user = Some((round % 3_000).into());
             new.user_limit = Some(UserLimit::new(2, OverLimit::EvictOldest));
-            assert!(matches!(keep.create(&id, &new), Ok(Created::Created(_))));
+            assert!(matches!(keep.create(&id, new), Ok(Created::Created(_))));
             let mut change = Change::new(&keep.load(&id).unwrap().record, lifetime);
             change.user = Some((round % 7_000).into());
             match round % 4 {
@@ -238,11 +238,11 @@ mod tests {
         let change = Change::new(&record, Lifetime::default());
         assert!(store.keep.load(&id).is_none());
         assert!(!store.keep.delete(&id));
-        assert!(matches!(store.keep.create(&id, &new), Ok(Created::Taken)));
+        assert!(matches!(store.keep.create(&id, new.clone()), Ok(Created::Taken)));
         assert!(matches!(store.keep.apply(&id, &change), Ok(Applied::Gone)));
         assert!(matches!(store.keep.rotate(&id, &random_id(), &change), Ok(Rotated::Gone)));
         let free = random_id();
-        assert!(store.keep.create(&free, &new).is_ok());
+        assert!(store.keep.create(&free, new.clone()).is_ok());
         assert!(matches!(store.keep.rotate(&free, &id, &change), Ok(Rotated::Taken)));
         assert!(store.keep.load(&free).is_some());
     }

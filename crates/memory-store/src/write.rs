@@ -34,9 +34,9 @@ enum Outcome {
 }
 
 impl Keep {
-    pub(crate) fn create(&self, id: &SessionId, new: &NewRecord) -> Result<Created, StoreError> {
-        let limit = new.user_limit;
-        self.admit(id, &new.layer, new.user.as_ref(), limit, |now| new.at(now))
+    pub(crate) fn create(&self, id: &SessionId, new: NewRecord) -> Result<Created, StoreError> {
+        let user = new.user.as_ref().map(|user| self.users.key(&new.layer, user));
+        self.admit(id, user, new.user_limit, |now| new.at(now))
     }
 
     pub(crate) fn import(&self, id: &SessionId, record: &Record) -> Result<Created, StoreError> {
@@ -45,25 +45,25 @@ impl Keep {
             // To store it would be to store nothing.
             return Ok(Created::Created(Receipt::of(record, now)));
         }
-        self.admit(id, &record.layer, record.user.as_ref(), None, |_| record.clone())
+        self.admit(id, self.users.key_of(record), None, |_| record.clone())
     }
 
     fn admit(
         &self,
         id: &SessionId,
-        layer: &LayerName,
-        user: Option<&UserId>,
+        user: Option<UserKey>,
         limit: Option<UserLimit>,
         record_at: impl FnOnce(Timestamp) -> Record,
     ) -> Result<Created, StoreError> {
         let place = Place::of(id);
         // Held to the end, so that sign-ins of one user are decided one after the other.
-        let mut desk = user.map(|user| self.users.desk(self.users.key(layer, user)));
+        let mut desk = user.map(|user| self.users.desk(user));
         let now = self.now();
         let record = record_at(now);
         let bytes = self.check_size(&record)?;
         let mut receipt = Receipt::of(&record, now);
-        let Some(over) = self.room(desk.as_ref(), layer, user, limit, None) else {
+        let user = record.user.as_ref();
+        let Some(over) = self.room(desk.as_ref(), &record.layer, user, limit, None) else {
             return Ok(match self.peek(id) {
                 Some(_) => Created::Taken,
                 None => Created::OverLimit,

@@ -83,7 +83,7 @@ fn bytes_are_bounded_and_a_giant_is_refused() {
     assert_eq!(listed(&store), sorted(20..30));
 
     let giant = with_bytes(max as usize);
-    let error = try_now(store.create(&id(99), &giant)).unwrap_err();
+    let error = try_now(store.create(&id(99), giant)).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Full);
     let mut change = change(&store, 25);
     let value = "9".repeat(max as usize);

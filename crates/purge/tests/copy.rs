@@ -24,7 +24,7 @@ impl Pair {
             let user = (number % 2 == 0).then_some("ada");
             let fields =
                 [("n", "1"), ("", r#""\u0000""#), ("big", "123456789012345678901234567890")];
-            from.create(&id(number), &new_session(user, &fields)).await.unwrap();
+            from.create(&id(number), new_session(user, &fields)).await.unwrap();
         }
         Self { from, to: memory_with(&clock), clock, journal: Journal::in_memory() }
     }
@@ -108,7 +108,7 @@ async fn what_happens_at_the_source_meanwhile_arrives_too() {
                 now(set(from, number, 5));
             }
             now(delete(from, 1));
-            now(from.create(&id(1_000), &new_session(None, &[]))).unwrap();
+            now(from.create(&id(1_000), new_session(None, &[]))).unwrap();
             let record = now(load(from, 2)).unwrap();
             let change = Change::new(&record, LIFETIME);
             now(from.rotate(&id(2), &id(2_000), &change)).unwrap();
@@ -282,7 +282,7 @@ async fn a_session_that_finds_no_room_is_counted_and_the_others_arrive() {
     let mut pair = Pair::of(5).await;
     pair.to = MemoryStore::builder().clock(Arc::clone(&pair.clock)).max_bytes(2_000).build();
     let long = format!("\"{}\"", "x".repeat(4_000));
-    pair.from.create(&id(100), &new_session(None, &[("f", &long)])).await.unwrap();
+    pair.from.create(&id(100), new_session(None, &[("f", &long)])).await.unwrap();
     let copied = pair.copy().await;
     assert!(!copied.is_settled());
     assert_eq!(

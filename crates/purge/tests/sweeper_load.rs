@@ -70,13 +70,13 @@ async fn fill(store: &MemoryStore, live: u64, expired: u64) -> Arc<[HeaderValue]
     let mut cookies = Vec::new();
     for _ in 0..live {
         let token = Token::random().unwrap();
-        store.create(&token.id(), &new).await.unwrap();
+        store.create(&token.id(), new.clone()).await.unwrap();
         cookies.push(HeaderValue::from_str(&format!("{LAYER}={}", token.expose())).unwrap());
     }
     let mut new = NewRecord::new(LAYER.into(), Lifetime::default());
     new.fields = fields;
     for number in 0..expired {
-        store.create(&id(number), &new).await.unwrap();
+        store.create(&id(number), new.clone()).await.unwrap();
     }
     cookies.into()
 }

@@ -92,7 +92,7 @@ async fn make(store: &RedisStore, fields: usize, bytes: usize) -> Vec<SessionId>
     let mut ids = Vec::new();
     for _ in 0..SESSIONS {
         let id = Token::random().unwrap().id();
-        store.create(&id, &new).await.unwrap();
+        store.create(&id, new.clone()).await.unwrap();
         ids.push(id);
     }
     ids
@@ -143,6 +143,6 @@ async fn write(store: RedisStore, id: SessionId) {
 async fn create(store: RedisStore) {
     let mut new = NewRecord::new("bench".into(), Lifetime::default());
     new.fields = [("visits", "1")].into_iter().collect();
-    let created = store.create(&Token::random().unwrap().id(), &new).await.unwrap();
+    let created = store.create(&Token::random().unwrap().id(), new.clone()).await.unwrap();
     assert!(matches!(created, Created::Created(_)));
 }

@@ -72,8 +72,8 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
-        StoreFuture::new(self.keep.create(id, new))
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
+        StoreFuture::new(async move { self.keep.create(id, &new).await })
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Loaded>> {

@@ -8,7 +8,7 @@
 //!
 //! let store = SqliteStore::in_memory().await?;
 //! let id = Token::random().unwrap().id();
-//! store.create(&id, &NewRecord::new("shop".into(), Lifetime::default())).await?;
+//! store.create(&id, NewRecord::new("shop".into(), Lifetime::default())).await?;
 //! assert!(store.load(&id).await?.is_some());
 //! # Ok::<(), tower_keep_core::StoreError>(()) }).unwrap();
 //! ```

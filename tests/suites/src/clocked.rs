@@ -61,7 +61,7 @@ fn live<'a>(
 }
 
 impl Store for ClockedStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         let (mut records, now) = self.open();
         if live(&mut records, id, now).is_some() {
             return StoreFuture::ready(Ok(Created::Taken));

@@ -194,7 +194,7 @@ pub async fn give_way(times: u32) {
 
 #[deny(clippy::missing_trait_methods)]
 impl<S: Store> Store for Faulty<S> {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.answer(Call::Create, || self.inner.create(id, new))
     }
 

@@ -147,7 +147,7 @@ async fn sign_in_and_out(store: ReplicatedStore, load: Arc<Load>) -> Vec<Session
     new.user = Some(UserId::from("ada"));
     while !load.is_over.load(SeqCst) {
         let id = Token::random().unwrap().id();
-        if !matches!(store.create(&id, &new).await, Ok(Created::Created(_))) {
+        if !matches!(store.create(&id, new.clone()).await, Ok(Created::Created(_))) {
             continue;
         }
         if let Ok(was_there) = store.delete(&id).await {
@@ -203,7 +203,7 @@ async fn kill_one_after_another(durability: Durability) {
         let id = Token::random().unwrap().id();
         let mut new = NewRecord::new("shop".into(), Lifetime::default());
         new.fields = [("n", "0")].into_iter().collect();
-        store.create(&id, &new).await.unwrap();
+        store.create(&id, new).await.unwrap();
         // Each as a server of its own.
         counters.push((id, tokio::spawn(count(open(impatient).await, id, Arc::clone(&load)))));
     }

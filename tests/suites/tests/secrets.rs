@@ -234,7 +234,7 @@ async fn debug_of_public_types(
     let mut new = NewRecord::new("shop".into(), Lifetime::default());
     new.fields = [("a", VALUE)].into_iter().collect();
     search.print(&new);
-    let created = store.create(&token.id(), &new).await.unwrap();
+    let created = store.create(&token.id(), new).await.unwrap();
     search.print(&created);
     let loaded = store.load(&token.id()).await.unwrap().unwrap();
     let record: &Record = &loaded.record;

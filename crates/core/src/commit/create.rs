@@ -16,12 +16,14 @@ impl Work<'_> {
         manager: &Manager,
         client: Option<&Client>,
     ) -> Result<Outcome, Error> {
-        let new = self.new_record(manager, client)?;
+        manager.admit(client)?;
         for _ in 0..MAX_TOKENS {
+            let new = self.new_record(manager, client);
+            let kept = self.task.observed.then(|| new.clone());
             let token = Token::random()?;
             let id = token.id();
-            let created = call(manager, "create", manager.store().create(&id, &new)).await?;
-            if let Some(outcome) = self.created(manager, &new, (id, token), created)? {
+            let created = call(manager, "create", manager.store().create(&id, new)).await?;
+            if let Some(outcome) = self.created(manager, kept, (id, token), created)? {
                 return Ok(outcome);
             }
         }
@@ -34,12 +36,14 @@ impl Work<'_> {
         manager: &Manager,
         client: Option<&Client>,
     ) -> Result<Outcome, Error> {
-        let new = self.new_record(manager, client)?;
+        manager.admit(client)?;
         for _ in 0..MAX_TOKENS {
+            let new = self.new_record(manager, client);
+            let kept = self.task.observed.then(|| new.clone());
             let token = Token::random()?;
             let id = token.id();
-            let created = at_once(manager, "create", manager.store().create(&id, &new))?;
-            if let Some(outcome) = self.created(manager, &new, (id, token), created)? {
+            let created = at_once(manager, "create", manager.store().create(&id, new))?;
+            if let Some(outcome) = self.created(manager, kept, (id, token), created)? {
                 return Ok(outcome);
             }
         }
@@ -47,15 +51,10 @@ impl Work<'_> {
     }
 
     #[inline]
-    fn new_record(
-        &mut self,
-        manager: &Manager,
-        client: Option<&Client>,
-    ) -> Result<NewRecord, Error> {
-        manager.admit(client)?;
-        let remember = self.draft.remember.unwrap_or_default();
+    fn new_record(&self, manager: &Manager, client: Option<&Client>) -> NewRecord {
         let limit = manager.settings().limits.user_sessions;
-        Ok(NewRecord {
+        let remember = self.is_remembered();
+        NewRecord {
             layer: manager.name().clone(),
             lifetime: manager.settings().lifetime(remember),
             user: self.draft.sign_in.clone(),
@@ -63,14 +62,18 @@ impl Work<'_> {
             client: client.cloned(),
             remember,
             fields: Fields::of(self.draft.pending.edits()),
-        })
+        }
+    }
+
+    fn is_remembered(&self) -> bool {
+        self.draft.remember.unwrap_or_default()
     }
 
     /// Settles the answer to a creation; `None` if another token is to be tried.
     fn created(
         &mut self,
         manager: &Manager,
-        new: &NewRecord,
+        kept: Option<NewRecord>,
         name: (SessionId, Token),
         created: Created,
     ) -> Result<Option<Outcome>, Error> {
@@ -78,8 +81,8 @@ impl Work<'_> {
             Created::Created(receipt) => {
                 manager.events().created();
                 manager.events().evicted(receipt.evicted);
-                let record = || Some(new.at(receipt.at));
-                self.done(manager, name, receipt, new.remember, record);
+                let record = || kept.map(|new| new.at(receipt.at));
+                self.done(manager, name, receipt, self.is_remembered(), record);
                 Ok(Some(Outcome::Done))
             }
             Created::Taken => Ok(None),

@@ -58,10 +58,10 @@ impl Limits {
     ) -> Result<(), Error> {
         // The cheap upper bounds are below the limits for nearly every request. That of the fields
         // says little of a large session, whose fields are counted instead.
-        let bytes: usize =
-            edits.clone().map(|(name, json)| name.len() + json.map_or(0, str::len)).sum();
+        let (count, bytes) = edits.clone().fold((0, 0), |(count, bytes), (name, json)| {
+            (count + 1, bytes + name.len() + json.map_or(0, str::len))
+        });
         let (most_bytes, most_fields) = fields.map_or((0, 0), Fields::at_most);
-        let count = edits.clone().count();
         let has_room = |fields: usize| fields + count <= self.fields;
         if most_bytes + bytes <= self.record_bytes
             && (has_room(most_fields) || fields.is_some_and(|fields| has_room(fields.len())))

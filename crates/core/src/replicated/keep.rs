@@ -60,14 +60,14 @@ impl Keep {
     pub(super) async fn create(
         self: &Arc<Self>,
         id: SessionId,
-        new: &NewRecord,
+        new: NewRecord,
     ) -> Result<Created, StoreError> {
-        let absolute = new.lifetime.absolute;
-        let begun = self.begin(id, |now| (new.at(now), now + absolute)).await?;
+        let (absolute, limit) = (new.lifetime.absolute, new.user_limit);
+        let begun = self.begin(id, |now| (new.clone().at(now), now + absolute)).await?;
         let Some(record) = begun else { return Ok(Created::Taken) };
         let mut receipt = Receipt::of(&record, record.last_active);
         if let Some(place) = Place::of(&record, record.created_at + absolute) {
-            match self.settle(id, &place, new.user_limit, None).await? {
+            match self.settle(id, &place, limit, None).await? {
                 Some(evicted) => receipt.evicted = evicted,
                 None => return Ok(Created::OverLimit),
             }

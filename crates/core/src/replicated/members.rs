@@ -121,7 +121,7 @@ impl Members {
         &self,
         member: usize,
         id: &SessionId,
-        new: &NewRecord,
+        new: NewRecord,
     ) -> Result<Created, StoreError> {
         self.within(member, self.store(member).create(id, new)).await
     }

@@ -139,7 +139,7 @@ impl Members {
                     }
                     let vote = Vote { promised: ballot, accepted: Some((ballot, value.clone())) };
                     let new = vote.to_create(&value.record().layer, now)?;
-                    if let Created::Created(_) = self.create(member, &id, &new).await? {
+                    if let Created::Created(_) = self.create(member, &id, new).await? {
                         return Ok(true);
                     }
                 }
@@ -179,7 +179,7 @@ impl Members {
                         return Ok(Answer::Nothing);
                     };
                     let new = Vote { promised: ballot, accepted: None }.to_create(layer, now)?;
-                    match self.create(member, &id, &new).await? {
+                    match self.create(member, &id, new.clone()).await? {
                         Created::Created(receipt) => {
                             let mut record = new.at(now);
                             record.version = receipt.version;

@@ -88,9 +88,9 @@ impl ReplicatedStore {
 }
 
 impl Store for ReplicatedStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
-        let (id, new) = (*id, new.clone());
-        self.carry_out(move |keep| async move { keep.create(id, &new).await })
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
+        let id = *id;
+        self.carry_out(move |keep| async move { keep.create(id, new).await })
     }
 
     fn load<'a>(&'a self, id: &'a SessionId) -> StoreFuture<'a, Option<Loaded>> {

@@ -43,17 +43,17 @@ impl NewRecord {
 
     /// The record to store, at the time of the store's clock.
     #[must_use]
-    pub fn at(&self, now: Timestamp) -> Record {
+    pub fn at(self, now: Timestamp) -> Record {
         Record {
-            layer: self.layer.clone(),
+            layer: self.layer,
             version: 1,
             created_at: now,
             last_active: now,
             expires_at: self.lifetime.expires_at(now, now),
-            user: self.user.clone(),
-            client: self.client.clone(),
+            user: self.user,
+            client: self.client,
             remember: self.remember,
-            fields: self.fields.clone(),
+            fields: self.fields,
         }
     }
 }

@@ -37,7 +37,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// MUST answer [`Created::Taken`] and leave everything as it is if a live record has this id,
     /// and MUST keep `new.user_limit` if the store has an [`Index`].
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created>;
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created>;
 
     /// Reads a live session; `None` if there is none.
     ///

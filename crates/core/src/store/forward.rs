@@ -13,11 +13,7 @@ macro_rules! forward_store {
         // A wrapper that inherits a default would hide what the store beneath it can do.
         #[deny(clippy::missing_trait_methods)]
         impl<S: Store + ?Sized> Store for $pointer<S> {
-            fn create<'a>(
-                &'a self,
-                id: &'a SessionId,
-                new: &'a NewRecord,
-            ) -> StoreFuture<'a, Created> {
+            fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
                 (**self).create(id, new)
             }
 

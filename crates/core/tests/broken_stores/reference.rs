@@ -50,7 +50,7 @@ impl fmt::Debug for Reference {
 }
 
 impl Store for Reference {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.step(|records, now| {
             if live(records, id, now).is_some() {
                 return Created::Taken;

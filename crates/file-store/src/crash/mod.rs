@@ -78,7 +78,7 @@ async fn record(moves: &[Move], durability: Durability) -> Recorded {
     let user_limit = Some(UserLimit::new(1, OverLimit::EvictOldest));
     let mut rival = NewRecord::new("shop".into(), LIFETIME);
     rival.user = Some("ada".into());
-    assert!(matches!(store.create(&RIVAL, &rival).await, Ok(Created::Created(_))));
+    assert!(matches!(store.create(&RIVAL, rival).await, Ok(Created::Created(_))));
     let mut recorded = Recorded {
         seen: vec![(disk.log().len(), None)],
         rival: (disk.log().len(), usize::MAX),
@@ -97,7 +97,7 @@ async fn record(moves: &[Move], durability: Durability) -> Recorded {
             Move::Create(id) => {
                 let mut new = NewRecord::new("shop".into(), LIFETIME);
                 new.fields = [("first", "1")].into_iter().collect();
-                let created = store.create(&IDS[id], &new).await;
+                let created = store.create(&IDS[id], new).await;
                 assert!(matches!(created, Ok(Created::Created(_))));
             }
             Move::Apply(id) | Move::SignIn(id) => {

@@ -65,7 +65,7 @@ pub(crate) fn of_user(user: Option<&str>) -> NewRecord {
 pub(crate) async fn create(store: &FileStore, number: u8, value: &str) {
     let mut new = of_user(None);
     new.fields = [("value", &*format!("\"{value}\""))].into_iter().collect();
-    assert!(matches!(store.create(&id(number), &new).await, Ok(Created::Created(_))));
+    assert!(matches!(store.create(&id(number), new).await, Ok(Created::Created(_))));
 }
 
 pub(crate) async fn field(store: &FileStore, number: u8) -> Option<String> {

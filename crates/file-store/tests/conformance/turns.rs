@@ -27,7 +27,7 @@ impl Turns {
 
 #[deny(clippy::missing_trait_methods)]
 impl Store for Turns {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.next().create(id, new)
     }
 

@@ -15,7 +15,7 @@ pub(crate) fn run(processes: u64, rounds: usize) {
     runtime().block_on(async {
         for number in 0..COUNTERS {
             let new = NewRecord::new("shop".into(), LIFETIME);
-            let created = other.create(&counter(number), &new).await;
+            let created = other.create(&counter(number), new).await;
             assert!(matches!(created, Ok(Created::Created(_))));
         }
     });

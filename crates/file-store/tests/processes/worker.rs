@@ -146,7 +146,7 @@ async fn count(store: &FileStore, task: &Task) {
             new.user = Some("ada".into());
             new.user_limit = Some(UserLimit::new(USER_LIMIT, OverLimit::EvictOldest));
             let id = fresh(task.number, round as u64);
-            assert!(matches!(store.create(&id, &new).await, Ok(Created::Created(_))));
+            assert!(matches!(store.create(&id, new).await, Ok(Created::Created(_))));
         }
     }
 }
@@ -163,7 +163,7 @@ async fn write(store: &FileStore, task: &Task) {
             let mut record = NewRecord::new("shop".into(), LIFETIME);
             record.user = (round % 2 == 0).then(|| "ada".into());
             record.fields = [("at", &*round.to_string())].into_iter().collect();
-            assert!(matches!(store.create(&new, &record).await, Ok(Created::Created(_))));
+            assert!(matches!(store.create(&new, record).await, Ok(Created::Created(_))));
             say("done");
             slots[slot] = Some(new);
             continue;

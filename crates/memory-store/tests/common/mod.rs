@@ -64,7 +64,7 @@ pub(crate) fn with_bytes(bytes: usize) -> NewRecord {
 }
 
 pub(crate) fn create(store: &MemoryStore, number: u64, new: &NewRecord) -> Created {
-    now(store.create(&id(number), new))
+    now(store.create(&id(number), new.clone()))
 }
 
 pub(crate) fn is_live(store: &MemoryStore, number: u64) -> bool {

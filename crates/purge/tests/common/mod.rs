@@ -46,7 +46,7 @@ pub(crate) fn new_session(user: Option<&str>, fields: &[(&str, &str)]) -> NewRec
 }
 
 pub(crate) async fn create(store: &impl Store, number: u64) {
-    store.create(&id(number), &new_session(None, &[("n", "1")])).await.unwrap();
+    store.create(&id(number), new_session(None, &[("n", "1")])).await.unwrap();
 }
 
 pub(crate) async fn load(store: &impl Store, number: u64) -> Option<Arc<Record>> {

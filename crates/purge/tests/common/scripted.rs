@@ -62,7 +62,7 @@ fn fault(kind: StoreErrorKind) -> StoreError {
 
 /// It keeps no sessions.
 impl Store for Scripted {
-    fn create<'a>(&'a self, _: &'a SessionId, _: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, _: &'a SessionId, _: NewRecord) -> StoreFuture<'a, Created> {
         StoreFuture::ready(Ok(Created::Taken))
     }
 

@@ -82,7 +82,7 @@ async fn a_beginning_that_several_ids_share_is_refused() {
         let mut bytes = [7; 32];
         bytes[31] = last;
         let id = tower_keep_core::SessionId::from_bytes(bytes);
-        store.create(&id, &new_session(None, &[])).await.unwrap();
+        store.create(&id, new_session(None, &[])).await.unwrap();
     }
     let ran = tool.run(&["revoke", "--yes", "0707"]).assert(3);
     assert!(ran.err.contains("several ids begin with 0707"), "{ran:?}");
@@ -156,7 +156,7 @@ async fn sweep_finds_what_lies_behind_many_live_sessions() {
     let mut new = new_session(None, &[]);
     new.lifetime = Lifetime::new(Duration::from_millis(1), Duration::from_millis(1));
     let last = tower_keep_core::SessionId::from_bytes([0xff; 32]);
-    tool.store().await.create(&last, &new).await.unwrap();
+    tool.store().await.create(&last, new).await.unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
     let ran = tool.run(&["sweep", "--batch", "1"]).assert(0);
     assert_eq!(ran.out, "swept 1 expired session\n");

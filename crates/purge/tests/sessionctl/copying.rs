@@ -133,7 +133,7 @@ async fn a_copy_follows_a_source_in_use() {
             store.apply(&id(n), &change).await.unwrap();
         }
         store.delete(&id(100 + n)).await.unwrap();
-        store.create(&id(1_000 + round), &new_session(None, &[])).await.unwrap();
+        store.create(&id(1_000 + round), new_session(None, &[])).await.unwrap();
         if let Some(loaded) = store.load(&id(200 + n)).await.unwrap() {
             let change = Change::new(&loaded.record, LIFETIME);
             store.rotate(&id(200 + n), &id(2_000 + round), &change).await.unwrap();

@@ -67,12 +67,12 @@ async fn fill(tool: &Tool) {
     for number in 0..30 {
         let user = (number % 2 == 0).then_some("ada");
         let new = new_session(user, &[("cart", "[1,\"x\"]"), ("name", "\"\\u0000 Zo\\u00eb\"")]);
-        store.create(&id(number), &new).await.unwrap();
+        store.create(&id(number), new).await.unwrap();
     }
     for number in 30..35 {
         let mut new = new_session(None, &[("cart", "[]")]);
         new.lifetime = Lifetime::new(Duration::from_millis(1), Duration::from_millis(1));
-        store.create(&id(number), &new).await.unwrap();
+        store.create(&id(number), new).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(10)).await;
 }

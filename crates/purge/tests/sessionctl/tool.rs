@@ -94,7 +94,7 @@ impl Tool {
     }
 
     pub(crate) async fn add(&self, number: u64, new: &NewRecord) -> SessionId {
-        self.store().await.create(&id(number), new).await.unwrap();
+        self.store().await.create(&id(number), new.clone()).await.unwrap();
         id(number)
     }
 

@@ -25,7 +25,7 @@ async fn create(store: &RedisStore) -> SessionId {
     let id = id();
     let mut new = NewRecord::new("shop".into(), Lifetime::default());
     new.fields = [("visits", "1")].into_iter().collect();
-    assert!(matches!(store.create(&id, &new).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, new).await.unwrap(), Created::Created(_)));
     id
 }
 
@@ -170,7 +170,7 @@ async fn shorter_lifetime_costs_one_long_change() {
     let (id, hour) = (id(), Duration::from_secs(3_600));
     let mut new = NewRecord::new("shop".into(), Lifetime::new(hour, 1_000 * hour));
     new.user = Some("ada".into());
-    store.create(&id, &new).await.unwrap();
+    store.create(&id, new.clone()).await.unwrap();
     let mut called = Vec::new();
     for lifetime in [new.lifetime, Lifetime::default(), Lifetime::default(), new.lifetime] {
         let read = store.load(&id).await.unwrap().unwrap().record;

@@ -45,7 +45,7 @@ async fn start() -> (Redis, RedisStore) {
 
 async fn create(store: &RedisStore, new: &NewRecord) -> SessionId {
     let id = id();
-    assert!(matches!(store.create(&id, new).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, new.clone()).await.unwrap(), Created::Created(_)));
     id
 }
 

@@ -98,7 +98,7 @@ impl Log {
 async fn browse(store: RedisStore, log: Arc<Log>, begin: Instant) {
     let session = loop {
         let session = id();
-        match store.create(&session, &new()).await {
+        match store.create(&session, new()).await {
             Ok(created) => {
                 assert!(matches!(created, Created::Created(_)));
                 break session;
@@ -145,7 +145,7 @@ async fn browse(store: RedisStore, log: Arc<Log>, begin: Instant) {
         }
         if turn % 10 == 0 {
             let short = id();
-            match store.create(&short, &new()).await {
+            match store.create(&short, new()).await {
                 Ok(_) => match store.delete(&short).await {
                     Ok(true) => log.signed_out.lock().unwrap().push(short),
                     Ok(false) => panic!("an acknowledged session is gone"),
@@ -266,7 +266,7 @@ async fn lost_node_of_a_cluster_is_replaced() {
     let mut sessions = Vec::new();
     for _ in 0..60 {
         let session = id();
-        beforehand.create(&session, &new()).await.unwrap();
+        beforehand.create(&session, new()).await.unwrap();
         sessions.push(session);
     }
     // For the replicas.
@@ -304,13 +304,13 @@ async fn sentinels_are_waited_for_as_long_as_servers() {
     assert!(!connecting.is_finished());
     servers.thaw();
     let store = connecting.await.unwrap().unwrap();
-    store.create(&id(), &new()).await.unwrap();
+    store.create(&id(), new()).await.unwrap();
 }
 
 #[tokio::test]
 async fn write_that_no_replica_has_is_not_acknowledged() {
     let server = Redis::start(tower_keep_test_servers::Durability::Lazy);
-    let error = connect(&server.url(), 1).await.create(&id(), &new()).await.unwrap_err();
+    let error = connect(&server.url(), 1).await.create(&id(), new()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::TimedOut);
     let text = std::error::Error::source(&error).unwrap().to_string();
     assert!(text.contains("too few replicas"), "{text}");

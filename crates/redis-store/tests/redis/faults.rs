@@ -19,7 +19,7 @@ fn new() -> NewRecord {
 
 async fn create(store: &RedisStore) -> Result<SessionId, StoreError> {
     let id = Token::random().unwrap().id();
-    store.create(&id, &new()).await.map(|created| {
+    store.create(&id, new()).await.map(|created| {
         assert!(matches!(created, Created::Created(_)));
         id
     })
@@ -174,7 +174,7 @@ async fn server_that_evicts_ends_whole_sessions() {
     let mut sessions = Vec::new();
     for _ in 0..500 {
         let id = Token::random().unwrap().id();
-        assert!(matches!(store.create(&id, &new).await.unwrap(), Created::Created(_)));
+        assert!(matches!(store.create(&id, new.clone()).await.unwrap(), Created::Created(_)));
         sessions.push(id);
     }
     let (mut live, mut ended) = (0, 0);

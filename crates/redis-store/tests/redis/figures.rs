@@ -29,7 +29,7 @@ async fn one_pass_counts_by_a_chosen_field() {
         let text = format!("\"{long}\"");
         let role = role.map(|role| ("role", role));
         new.fields = role.into_iter().chain([("long", &*text)]).collect();
-        assert!(matches!(store.create(&id(), &new).await.unwrap(), Created::Created(_)));
+        assert!(matches!(store.create(&id(), new).await.unwrap(), Created::Created(_)));
     }
     let before = server.command(&["INFO", "commandstats"]);
     let found = store.analytics(Some(&"shop".into()), Some("role")).await.unwrap();
@@ -64,7 +64,7 @@ async fn users_sessions_are_found_as_fast_among_a_million() {
         new.user = Some(UserId::from(format!("user {user}")));
         let cart = format!("\"{}\"", "item-0042,".repeat(15));
         new.fields = [("visits", "1000"), ("cart", &*cart)].into_iter().collect();
-        assert!(matches!(store.create(&id(), &new).await.unwrap(), Created::Created(_)));
+        assert!(matches!(store.create(&id(), new).await.unwrap(), Created::Created(_)));
     };
     let of = |user: usize| Query::new("shop").of_user(UserId::from(format!("user {user}")));
     let commands = || -> u64 {

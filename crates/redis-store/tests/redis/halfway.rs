@@ -29,7 +29,7 @@ fn of_ada() -> NewRecord {
 
 async fn create(store: &RedisStore, new: &NewRecord) -> SessionId {
     let id = id();
-    assert!(matches!(store.create(&id, new).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, new.clone()).await.unwrap(), Created::Created(_)));
     id
 }
 
@@ -115,7 +115,7 @@ async fn rotation_that_died_after_it_was_decided_is_ended_by_whoever_comes() {
             }
             4 => assert_eq!(of_user(&store).await, [new].into()),
             5 => {
-                let made = store.create(&old, &of_ada()).await.unwrap();
+                let made = store.create(&old, of_ada()).await.unwrap();
                 assert!(matches!(made, Created::Created(_)), "{made:?}");
                 assert!(store.load(&new).await.unwrap().is_some());
                 assert!(store.delete(&old).await.unwrap());
@@ -159,14 +159,14 @@ async fn session_that_was_evicted_before_it_was_made_does_not_come() {
     server.command(&["ZADD", set, "9007199254740991", &format!("~{}", &slow.to_string()[2..])]);
     let mut new = of_ada();
     new.user_limit = Some(UserLimit::new(1, OverLimit::Refuse));
-    assert_eq!(store.create(&id(), &new).await.unwrap(), Created::OverLimit);
+    assert_eq!(store.create(&id(), new.clone()).await.unwrap(), Created::OverLimit);
     new.user_limit = Some(UserLimit::new(1, OverLimit::EvictOldest));
     let fast = id();
-    match store.create(&fast, &new).await.unwrap() {
+    match store.create(&fast, new).await.unwrap() {
         Created::Created(receipt) => assert_eq!(receipt.evicted, 1),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(store.create(&slow, &of_ada()).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&slow, of_ada()).await.unwrap(), Created::Created(_)));
     assert!(store.load(&slow).await.unwrap().is_none());
     assert_eq!(of_user(&store).await, [fast].into());
 }
@@ -183,7 +183,7 @@ async fn limit_is_exact_among_several_processes() {
                 logins.push(tokio::spawn(async move {
                     let mut new = of_ada();
                     new.user_limit = Some(UserLimit::new(3, over));
-                    match store.create(&id(), &new).await.unwrap() {
+                    match store.create(&id(), new).await.unwrap() {
                         Created::Created(receipt) => Some(receipt.evicted),
                         _ => None,
                     }

@@ -16,7 +16,7 @@ fn new() -> NewRecord {
 
 async fn create(store: &RedisStore) -> SessionId {
     let id = Token::random().unwrap().id();
-    assert!(matches!(store.create(&id, &new()).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, new()).await.unwrap(), Created::Created(_)));
     id
 }
 
@@ -81,7 +81,7 @@ async fn sessions_of_one_user_are_on_all_nodes() {
     new.user = Some(UserId::from("ada"));
     for _ in 0..30 {
         let id = Token::random().unwrap().id();
-        store.create(&id, &new).await.unwrap();
+        store.create(&id, new.clone()).await.unwrap();
         let record = store.load(&id).await.unwrap().unwrap().record;
         let to = Token::random().unwrap().id();
         let change = Change::new(&record, new.lifetime);

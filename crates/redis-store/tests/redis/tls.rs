@@ -12,7 +12,7 @@ async fn server_is_believed_by_its_certificate_alone() {
     let store = builder.connect(&server.url()).await.unwrap();
     let id = Token::random().unwrap().id();
     let new = NewRecord::new("shop".into(), Lifetime::default());
-    assert!(matches!(store.create(&id, &new).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, new).await.unwrap(), Created::Created(_)));
     assert!(store.load(&id).await.unwrap().is_some());
 
     // The system knows nobody who signed it, and another certificate is not this one.

@@ -100,11 +100,11 @@ impl fmt::Debug for MySqlStore {
 }
 
 impl Store for MySqlStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         if new.user_limit.is_none() {
-            return StoreFuture::new(server::create(&self.keep, id, new));
+            return StoreFuture::new(async move { server::create(&self.keep, id, &new).await });
         }
-        let (id, new) = (*id, new.clone());
+        let id = *id;
         self.run(async move |keep| server::create(&keep, &id, &new).await)
     }
 

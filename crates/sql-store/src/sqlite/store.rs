@@ -177,11 +177,11 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
-        let (id, new) = (*id, new.clone());
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
+        let id = *id;
         StoreFuture::new(
             self.write(move |keep, connection, now| {
-                keep.statements.create(connection, &id, &new, now)
+                keep.statements.create(connection, &id, new, now)
             }),
         )
     }
@@ -351,7 +351,7 @@ mod tests {
             let sizes = (0..20).map(|place| if place % 5 == 0 { 100_000 } else { 100 });
             let creates = sizes.map(async |bytes| {
                 let id = random_id();
-                (id, store.create(&id, &of_bytes(bytes)).await)
+                (id, store.create(&id, of_bytes(bytes)).await)
             });
             for (id, answer) in join_all(creates).await {
                 let there = store.load(&id).await.unwrap().is_some();
@@ -367,7 +367,7 @@ mod tests {
         }
         assert!(refused > 0, "the disk must fill up");
         set_most_pages(&store, 1_000_000).await;
-        assert!(store.create(&random_id(), &of_bytes(100_000)).await.is_ok());
+        assert!(store.create(&random_id(), of_bytes(100_000)).await.is_ok());
     }
 
     /// A write waits for another process's transaction, and for no longer than it is told.
@@ -378,10 +378,10 @@ mod tests {
         let patience = std::time::Duration::from_millis(200);
         let store = SqliteStore::builder().busy_timeout(patience).open(&file).await.unwrap();
         let id = random_id();
-        store.create(&id, &of_bytes(10)).await.unwrap();
+        store.create(&id, of_bytes(10)).await.unwrap();
         let other = rusqlite::Connection::open(&file).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let error = store.create(&random_id(), &of_bytes(10)).await.unwrap_err();
+        let error = store.create(&random_id(), of_bytes(10)).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::TimedOut);
         assert!(store.load(&id).await.unwrap().is_some(), "reads go on");
         let waiting = tokio::spawn({

@@ -63,12 +63,13 @@ impl Statements {
         &self,
         connection: &Connection,
         id: &SessionId,
-        new: &NewRecord,
+        new: NewRecord,
         now: Timestamp,
     ) -> Result<Created, StoreError> {
+        let limit = new.user_limit;
         let record = new.at(now);
         let mut receipt = Receipt::of(&record, now);
-        let (Some(user), Some(limit)) = (&record.user, new.user_limit) else {
+        let (Some(user), Some(limit)) = (&record.user, limit) else {
             let free = self.insert(connection, id, &record, now)?;
             return Ok(if free { Created::Created(receipt) } else { Created::Taken });
         };

@@ -42,11 +42,8 @@ async fn assert_round_trips(store: &Shared, proxy: &Proxy) {
     };
     let id = random_id();
     let new = random_id();
-    trips(
-        "create",
-        &mut Box::pin(async { store.create(&id, &small()).await.map(|_| ()).unwrap() }),
-    )
-    .await;
+    trips("create", &mut Box::pin(async { store.create(&id, small()).await.map(|_| ()).unwrap() }))
+        .await;
     trips("load", &mut Box::pin(async { drop(store.load(&id).await.unwrap()) })).await;
     let before = record(store, &id).await;
     let touch = Touch { created_at: before.created_at, lifetime: LIFETIME };

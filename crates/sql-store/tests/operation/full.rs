@@ -70,13 +70,13 @@ fn large() -> NewRecord {
 /// Fills the disk with sessions, several at a time, and looks at what was answered.
 async fn assert_full_and_whole(store: Shared, grow: impl AsyncFn()) {
     let counted: SessionId = random_id();
-    store.create(&counted, &small()).await.unwrap();
+    store.create(&counted, small()).await.unwrap();
     let mut there = Vec::new();
     let mut refused = Vec::new();
     while refused.len() < 8 {
         let creates = (0..8).map(async |_| {
             let id = random_id();
-            (id, store.create(&id, &large()).await)
+            (id, store.create(&id, large()).await)
         });
         for (id, answer) in futures_util::future::join_all(creates).await {
             match answer {
@@ -101,7 +101,7 @@ async fn assert_full_and_whole(store: Shared, grow: impl AsyncFn()) {
     assert_eq!(record(&store, &counted).await.fields.get("n"), Some("0"), "reads go on");
     grow().await;
     let id = random_id();
-    assert!(matches!(store.create(&id, &large()).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, large()).await.unwrap(), Created::Created(_)));
     let change = increment(&record(&store, &counted).await.clone());
     assert!(matches!(store.apply(&counted, &change).await.unwrap(), Applied::Applied(_)));
     println!("{} sessions filled the disk, {} were refused", there.len(), refused.len());

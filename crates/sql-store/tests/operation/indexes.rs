@@ -20,7 +20,7 @@ const ROWS: usize = 2_000;
 
 async fn fill(store: &impl Store) {
     for _ in 0..ROWS {
-        store.create(&random_id(), &small()).await.unwrap();
+        store.create(&random_id(), small()).await.unwrap();
     }
 }
 

@@ -43,7 +43,7 @@ fn small() -> NewRecord {
 
 async fn begin(store: &Shared) -> SessionId {
     let id = random_id();
-    assert!(matches!(store.create(&id, &small()).await.unwrap(), Created::Created(_)));
+    assert!(matches!(store.create(&id, small()).await.unwrap(), Created::Created(_)));
     id
 }
 

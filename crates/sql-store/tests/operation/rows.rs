@@ -22,7 +22,7 @@ async fn two(store: &impl Store) -> [tower_keep_core::SessionId; 2] {
         new.user = Some(user.into());
         new.client = Some(Client::new().with_address([10, 0, 0, 7].into()).with_agent("Firefox"));
         new.fields = new.fields.with([("who", Some(&*format!("{:?}", user.replace('\0', ""))))]);
-        store.create(id, &new).await.unwrap();
+        store.create(id, new).await.unwrap();
     }
     ids
 }
@@ -34,7 +34,7 @@ async fn assert_refused(store: &impl Store, ids: &[tower_keep_core::SessionId]) 
     }
     // A damaged row does not hide the others.
     let whole = random_id();
-    store.create(&whole, &small()).await.unwrap();
+    store.create(&whole, small()).await.unwrap();
     let page = store.index().unwrap().list(&Query::all()).await.unwrap();
     assert_eq!(page.sessions.iter().map(|listed| listed.id).collect::<Vec<_>>(), [whole]);
     // And goes with the next purge.

@@ -59,7 +59,7 @@ async fn reads(store: &Shared, ids: &[SessionId], stop: impl Fn() -> bool) -> [D
 
 async fn fill(store: &Shared, count: usize) -> Vec<SessionId> {
     let ids: Vec<SessionId> = (0..count).map(|_| random_id()).collect();
-    let creates = ids.iter().map(|id| async move { store.create(id, &small()).await.unwrap() });
+    let creates = ids.iter().map(|id| async move { store.create(id, small()).await.unwrap() });
     stream::iter(creates).buffer_unordered(64).for_each(async |_| {}).await;
     ids
 }
@@ -200,7 +200,7 @@ async fn sqlite_is_as_fast_with_a_million_rows() {
 async fn now(store: &Shared) -> Timestamp {
     let id = random_id();
     let tower_keep_core::Created::Created(Receipt { at, .. }) =
-        store.create(&id, &small()).await.unwrap()
+        store.create(&id, small()).await.unwrap()
     else {
         panic!("a random id is free")
     };

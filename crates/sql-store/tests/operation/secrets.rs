@@ -63,7 +63,7 @@ async fn refused_value_is_not_quoted() {
     let long = format!("{secret}{}", "x".repeat(300));
     let mut new = NewRecord::new(long.as_str().into(), LIFETIME);
     new.fields = small().fields;
-    let error = mysql.create(&random_id(), &new).await.unwrap_err();
+    let error = mysql.create(&random_id(), new).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Full);
     assert_error_silent(&error, secret);
 }

@@ -16,7 +16,7 @@ async fn postgres_is_reached_by_tls_if_its_authority_is_known() {
     let store = PostgresStore::builder().authorities(certificate.pem()).connect(&url).await;
     let store = store.unwrap();
     store.migrate().await.unwrap();
-    store.create(&random_id(), &small()).await.unwrap();
+    store.create(&random_id(), small()).await.unwrap();
     let client = crate::support::postgres::client(&server.url()).await;
     let counted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                    WHERE ssl AND application_name = 'tower-keep'";
@@ -36,6 +36,6 @@ async fn mariadb_is_reached_by_tls_if_its_authority_is_known() {
     let trusting = format!("{url}&ssl-ca={}", certificate.path().display());
     let store = MySqlStore::connect(&trusting).await.unwrap();
     store.migrate().await.unwrap();
-    store.create(&random_id(), &small()).await.unwrap();
+    store.create(&random_id(), small()).await.unwrap();
     assert!(MySqlStore::connect(&url).await.is_err());
 }

@@ -157,7 +157,7 @@ async fn deadlock_in_mariadb_is_tried_again() {
     let mut new = small();
     new.user = Some("ada".into());
     new.user_limit = Some(UserLimit::new(1, OverLimit::EvictOldest));
-    store.create(&oldest, &new).await.unwrap();
+    store.create(&oldest, new.clone()).await.unwrap();
 
     let mut other = MySqlConnection::connect(&server.url("keep")).await.unwrap();
     // It has done so much that the server sacrifices the store's.
@@ -166,7 +166,7 @@ async fn deadlock_in_mariadb_is_tried_again() {
     lock_in_mariadb(&mut other, &oldest).await;
     let creating = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.create(&newest, &new).await }
+        async move { store.create(&newest, new.clone()).await }
     });
     // It has made the newest session, and waits to evict the oldest.
     let mut watch = MySqlConnection::connect(&server.url("keep")).await.unwrap();
@@ -227,11 +227,12 @@ async fn abandoned_sign_ins_leave_nothing_behind() {
         for micros in (0..60_u64).map(|round| round * 150) {
             let id = random_id();
             let patience = Duration::from_micros(micros);
-            drop(tokio::time::timeout(patience, store.create(&id, &new)).await);
+            drop(tokio::time::timeout(patience, store.create(&id, new.clone())).await);
         }
         for _ in 0..3 {
             let id = random_id();
-            let last = tokio::time::timeout(Duration::from_secs(20), store.create(&id, &new));
+            let last =
+                tokio::time::timeout(Duration::from_secs(20), store.create(&id, new.clone()));
             assert!(matches!(last.await.unwrap().unwrap(), Created::Created(_)));
         }
         let query = tower_keep_core::Query::new("shop").of_user("ada".into());

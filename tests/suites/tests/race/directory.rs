@@ -34,7 +34,7 @@ impl Directory {
 
 #[deny(clippy::missing_trait_methods)]
 impl Store for Directory {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.next().create(id, new)
     }
 

@@ -28,7 +28,7 @@ impl Shop {
         let id = Token::random().unwrap().id();
         let mut new = NewRecord::new("shop".into(), Lifetime::default());
         new.fields = [("n", "0")].into_iter().collect();
-        let created = self.store.create(&id, &new).await.unwrap();
+        let created = self.store.create(&id, new).await.unwrap();
         assert!(matches!(created, Created::Created(_)));
         id
     }
@@ -138,7 +138,7 @@ async fn session_that_begins_during_a_read_is_no_outage_while_a_member_is_away()
     late.arrived(1).await;
 
     let new = NewRecord::new("shop".into(), Lifetime::default());
-    shop.store.create(&id, &new).await.unwrap();
+    shop.store.create(&id, new).await.unwrap();
     late.open(1);
     early.open(1);
     assert!(reader.await.unwrap().unwrap().is_some());
@@ -335,7 +335,7 @@ async fn user_is_signed_out_everywhere_though_a_member_missed_the_sign_ins() {
     new.user = Some(UserId::from("ada"));
     let ids: Vec<SessionId> = (0..5).map(|_| Token::random().unwrap().id()).collect();
     for id in &ids {
-        shop.store.create(id, &new).await.unwrap();
+        shop.store.create(id, new.clone()).await.unwrap();
     }
     shop.settle().await;
     shop.members[0].heal();

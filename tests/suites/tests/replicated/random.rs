@@ -152,7 +152,7 @@ impl Story {
         let id = Token::random().unwrap().id();
         let mut new = NewRecord::new("shop".into(), Lifetime::default());
         new.fields = [("n", "0")].into_iter().collect();
-        let is = match self.servers[0].create(&id, &new).await {
+        let is = match self.servers[0].create(&id, new).await {
             Ok(Created::Created(_)) => (Some(0), None),
             Ok(other) => panic!("{other:?} for a fresh id"),
             Err(_) => (None, Some((None, Some(0)))),

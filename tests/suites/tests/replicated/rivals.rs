@@ -71,7 +71,7 @@ async fn compete(servers: usize, flapping: bool) {
     let id = Token::random().unwrap().id();
     let mut new = NewRecord::new("shop".into(), Lifetime::default());
     new.fields = [("n", "0")].into_iter().collect();
-    over(&members, &clock).create(&id, &new).await.unwrap();
+    over(&members, &clock).create(&id, new).await.unwrap();
 
     let is_over = Arc::new(AtomicBool::new(false));
     let flaps = flapping.then(|| tokio::spawn(flap(members.clone(), Arc::clone(&is_over))));

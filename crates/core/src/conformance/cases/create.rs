@@ -79,7 +79,7 @@ pub(in crate::conformance) async fn create_on_a_taken_id_changes_nothing(trial: 
     intruder.user = Some(UserId::from("eve"));
     intruder.remember = true;
     ensure_answer!(
-        trial.store.create(&id, &intruder).await?,
+        trial.store.create(&id, intruder).await?,
         Created::Taken,
         "create MUST answer Taken where a live record has the id"
     );
@@ -140,7 +140,7 @@ async fn creates_have_one_winner(trial: &Trial, id: SessionId) -> Checked {
         async move {
             let mut new = trial.blank();
             new.fields = [("rival", &*rival.to_string())].into_iter().collect();
-            Ok((rival, trial.store.create(&id, &new).await?))
+            Ok((rival, trial.store.create(&id, new).await?))
         }
     });
     let answers = trial.together(rivals).await?;

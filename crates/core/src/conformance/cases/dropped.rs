@@ -105,7 +105,7 @@ pub(in crate::conformance) async fn dropped_create_is_whole_or_nothing(trial: Tr
     new.user = Some(UserId::from("ada"));
     for polls in 0..MOST_POLLS {
         let id = trial.id()?;
-        let ended = ends(trial.store.create(&id, &new), polls).await?;
+        let ended = ends(trial.store.create(&id, new.clone()), polls).await?;
         if let Some(loaded) = trial.load(&id).await? {
             ensure_whole(&loaded.record, "create")?;
             ensure!(number(&loaded.record.fields, "one") == 1, "a dropped create MUST be whole");

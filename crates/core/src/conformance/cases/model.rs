@@ -88,7 +88,7 @@ async fn create(
     let mut new = trial.with(&[("a", "0")]);
     new.user = (random.below(2) == 0).then(|| UserId::from("ada"));
     new.remember = random.below(2) == 0;
-    match (trial.store.create(&id, &new).await?, model.live.contains_key(&id)) {
+    match (trial.store.create(&id, new.clone()).await?, model.live.contains_key(&id)) {
         (Created::Created(receipt), false) => model.live.insert(id, new.at(receipt.at)),
         (Created::Taken, true) => None,
         (answer, _) => return Err(wrong("create", &answer)),

@@ -45,7 +45,7 @@ pub(in crate::conformance) async fn store_that_answers_at_once_never_waits(
         return Ok(());
     }
     let (id, new_id) = (trial.id()?, trial.id()?);
-    at_once(store.create(&id, &trial.blank()))?;
+    at_once(store.create(&id, trial.blank()))?;
     let loaded = at_once(store.load(&id))?;
     let record = loaded.ok_or_else(|| Failure::new("load MUST find what was created"))?.record;
     at_once(store.touch(&id, touch_of(&record, trial.long())))?;

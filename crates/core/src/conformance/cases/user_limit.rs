@@ -69,7 +69,7 @@ pub(in crate::conformance) async fn create_over_the_limit_is_refused_and_leaves_
     let ids = sessions_of_ada(&trial, 2).await?;
     let id = trial.id()?;
     ensure_answer!(
-        trial.store.create(&id, &limited(&trial, 2, REFUSE)).await?,
+        trial.store.create(&id, limited(&trial, 2, REFUSE)).await?,
         Created::OverLimit,
         "create over the limit MUST be refused"
     );
@@ -129,7 +129,7 @@ pub(in crate::conformance) async fn expired_sessions_do_not_count(trial: Trial) 
 pub(in crate::conformance) async fn taken_id_evicts_nobody(trial: Trial) -> Checked {
     let ids = sessions_of_ada(&trial, 2).await?;
     ensure_answer!(
-        trial.store.create(&ids[1], &limited(&trial, 1, EVICT)).await?,
+        trial.store.create(&ids[1], limited(&trial, 1, EVICT)).await?,
         Created::Taken,
         "create MUST answer Taken where a live record has the id"
     );
@@ -202,7 +202,7 @@ pub(in crate::conformance) async fn conflict_evicts_nobody(trial: Trial) -> Chec
 pub(in crate::conformance) async fn taken_comes_before_the_limit(trial: Trial) -> Checked {
     let ids = sessions_of_ada(&trial, 1).await?;
     ensure_answer!(
-        trial.store.create(&ids[0], &limited(&trial, 1, REFUSE)).await?,
+        trial.store.create(&ids[0], limited(&trial, 1, REFUSE)).await?,
         Created::Taken,
         "create MUST answer Taken where a live record has the id, over the limit too"
     );

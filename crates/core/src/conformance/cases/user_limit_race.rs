@@ -26,7 +26,7 @@ async fn sign_in_at_once(trial: &Trial, user: &str, over: OverLimit) -> Checked<
                 let mut record = trial.blank();
                 record.user = Some(user);
                 record.user_limit = limit;
-                return match trial.store.create(&new, &record).await? {
+                return match trial.store.create(&new, record).await? {
                     Created::Created(receipt) => Ok(Some(receipt.evicted)),
                     Created::OverLimit => Ok(None),
                     Created::Taken => Err(Failure::new("a fresh id MUST NOT be taken")),

@@ -104,7 +104,7 @@ impl Trial {
 
     /// Creates a session that must come to be.
     pub(super) async fn create(&self, id: &SessionId, new: &NewRecord) -> Checked<Receipt> {
-        match self.store.create(id, new).await? {
+        match self.store.create(id, new.clone()).await? {
             Created::Created(receipt) => Ok(receipt),
             other => Err(Failure::new(format!(
                 "create MUST make a session under a free id; the answer was {other:?}"

@@ -17,7 +17,7 @@ impl Broken {
     pub(super) fn broken_create<'a>(
         &'a self,
         id: &'a SessionId,
-        new: &'a NewRecord,
+        new: NewRecord,
     ) -> StoreFuture<'a, Created> {
         match self.flaw {
             Flaw::CreateChecksFirst => StoreFuture::new(async move {
@@ -50,7 +50,7 @@ impl Broken {
             Flaw::CreateIsTwoSteps => StoreFuture::new(async move {
                 let mut empty = new.clone();
                 empty.user = None;
-                let answer = self.inner.create(id, &empty).await?;
+                let answer = self.inner.create(id, empty).await?;
                 if let (Created::Created(_), Some(record)) = (answer, self.inner.lock().get_mut(id))
                 {
                     Arc::make_mut(record).user = new.user.clone();
@@ -60,15 +60,15 @@ impl Broken {
             Flaw::NobodyIsTheEmptyUser => StoreFuture::new(async move {
                 let mut new = new.clone();
                 new.user = new.user.or(Some("".into()));
-                self.inner.create(id, &new).await
+                self.inner.create(id, new).await
             }),
             Flaw::ClientIsForgotten => StoreFuture::new(async move {
                 let mut new = new.clone();
                 new.client = None;
-                self.inner.create(id, &new).await
+                self.inner.create(id, new).await
             }),
             Flaw::LimitIsRacy => StoreFuture::new(async move {
-                let room = self.inner.step(|records, now| room_for(records, now, new, id));
+                let room = self.inner.step(|records, now| room_for(records, now, &new, id));
                 let Some(evicted) = room.await? else {
                     return Ok(Created::OverLimit);
                 };
@@ -77,14 +77,14 @@ impl Broken {
                 Ok(Created::Created(self.inner.step(put).await?))
             }),
             Flaw::LimitCountsExpired => self.inner.step(|records, now| {
-                let room = room_for(records, Timestamp::from_millis(0), new, id);
+                let room = room_for(records, Timestamp::from_millis(0), &new, id);
                 match room {
                     None => Created::OverLimit,
                     Some(evicted) => Created::Created(put(records, *id, new.at(now), now, evicted)),
                 }
             }),
             Flaw::LimitEvictsNewest => self.inner.step(|records, now| {
-                let evicted = evict_newest(records, now, new);
+                let evicted = evict_newest(records, now, &new);
                 Created::Created(put(records, *id, new.at(now), now, evicted))
             }),
             Flaw::LimitRefusesByEvicting => StoreFuture::new(async move {
@@ -92,7 +92,7 @@ impl Broken {
                 if let Some(limit) = &mut new.user_limit {
                     *limit = UserLimit::new(limit.sessions, OverLimit::EvictOldest);
                 }
-                self.inner.create(id, &new).await
+                self.inner.create(id, new).await
             }),
             Flaw::LimitSpansLayers => StoreFuture::new(async move {
                 let spanning = self.inner.step(|records, now| {
@@ -109,7 +109,7 @@ impl Broken {
             Flaw::LimitComesBeforeTaken => StoreFuture::new(async move {
                 let full = self.inner.step(|records, now| {
                     let mut records = records.clone();
-                    room_for(&mut records, now, new, &FRESH).is_none()
+                    room_for(&mut records, now, &new, &FRESH).is_none()
                 });
                 if full.await? {
                     return Ok(Created::OverLimit);
@@ -117,7 +117,7 @@ impl Broken {
                 self.inner.create(id, new).await
             }),
             Flaw::TakenEvicts => StoreFuture::new(async move {
-                let room = self.inner.step(|records, now| room_for(records, now, new, id));
+                let room = self.inner.step(|records, now| room_for(records, now, &new, id));
                 room.await?;
                 self.inner.create(id, new).await
             }),
@@ -132,12 +132,12 @@ impl Broken {
                         fields.with([(&*name, Some(&*json))])
                     });
                 let cut = cut(flaw, id);
-                self.inner.create(&cut, &new).await
+                self.inner.create(&cut, new).await
             }),
         }
     }
 
-    fn overwrite<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn overwrite<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.inner.step(|records, now| Created::Created(put(records, *id, new.at(now), now, 0)))
     }
 }

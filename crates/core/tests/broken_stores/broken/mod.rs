@@ -54,7 +54,7 @@ impl fmt::Debug for Broken {
 }
 
 impl Store for Broken {
-    fn create<'a>(&'a self, id: &'a SessionId, new: &'a NewRecord) -> StoreFuture<'a, Created> {
+    fn create<'a>(&'a self, id: &'a SessionId, new: NewRecord) -> StoreFuture<'a, Created> {
         self.broken_create(id, new)
     }
 
