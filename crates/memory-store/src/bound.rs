@@ -5,6 +5,7 @@ use std::{cmp::Reverse, sync::atomic::Ordering::Relaxed};
 use tower_keep_core::{Swept, Timestamp};
 
 use crate::{
+    figures::Amount,
     keep::{Keep, lock},
     place::{Place, SHARDS},
     recency::EXACT_SESSIONS,
@@ -50,12 +51,13 @@ impl Keep {
             };
             // Counted before another thread looks, or it would drop one more.
             self.forget(place, &node);
-            self.figures.count_dropped(now);
+            self.figures.count_dropped(now, || self.amount());
         }
     }
 
     fn is_over(&self) -> bool {
-        self.figures.sessions() > self.max_sessions || self.figures.bytes() > self.max_bytes
+        let Amount { sessions, bytes } = self.figures.amount();
+        sessions > self.bound.sessions || bytes > self.bound.bytes
     }
 
     /// Removes some expired sessions; says whether there were any.
@@ -100,7 +102,7 @@ impl Keep {
 
     fn find_candidates(&self, dropper: &mut Dropper) {
         let found = &mut dropper.candidates;
-        let all = self.figures.sessions() <= EXACT_SESSIONS;
+        let all = self.figures.amount().sessions <= EXACT_SESSIONS as i64;
         for _ in 0..SHARDS {
             if !all && found.len() as u64 > EXACT_SESSIONS {
                 break;

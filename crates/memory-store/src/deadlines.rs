@@ -4,10 +4,16 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use tower_keep_core::Timestamp;
 
-use crate::place::Place;
+use crate::place::{Place, TAG_BITS};
 
-const TAG_BITS: u32 = 48;
-const LATEST: u64 = (1 << 48) - 1;
+/// What 96 bits leave for milliseconds: a thousand years.
+const TIME_BITS: u32 = 96 - TAG_BITS;
+
+const LATEST: u64 = (1 << TIME_BITS) - 1;
+
+/// How many bits of the time, and then of the tag, share the number in the middle.
+const TIME_IN_MIDDLE: u32 = TIME_BITS - 32;
+const TAG_IN_MIDDLE: u32 = TAG_BITS - 32;
 
 /// Room for so many deadlines is made at once, so that a store that begins to fill does not ask for
 /// memory for every eighth session: 768 bytes a shard.
@@ -20,7 +26,7 @@ const ROOM: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines(BinaryHeap<Reverse<Deadline>>);
 
-/// Milliseconds and the tag of a place, 48 bits each, the most significant first.
+/// Milliseconds and the tag of a place, the most significant bits first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Deadline([u32; 3]);
 
@@ -75,17 +81,19 @@ impl Deadline {
         // What is out of range comes up early, is found alive and is queued again.
         let millis = u64::try_from(at.as_millis()).unwrap_or(0).min(LATEST);
         let tag = place.tag();
-        let middle = (millis & 0xffff) << 16 | tag >> 32;
-        Self([(millis >> 16) as u32, middle as u32, tag as u32])
+        let middle = millis << TAG_IN_MIDDLE | tag >> 32;
+        Self([(millis >> TIME_IN_MIDDLE) as u32, middle as u32, tag as u32])
     }
 
     fn at(self) -> Timestamp {
-        let millis = u64::from(self.0[0]) << 16 | u64::from(self.0[1] >> 16);
+        let [first, middle, _] = self.0.map(u64::from);
+        let millis = first << TIME_IN_MIDDLE | middle >> TAG_IN_MIDDLE;
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 
     fn place(self, shard: usize) -> Place {
-        let tag = u64::from(self.0[1] & 0xffff) << 32 | u64::from(self.0[2]);
+        let [_, middle, last] = self.0.map(u64::from);
+        let tag = middle << 32 | last;
         Place::new(shard, tag & ((1 << TAG_BITS) - 1))
     }
 }

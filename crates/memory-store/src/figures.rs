@@ -19,13 +19,42 @@ pub(crate) fn cost(record: &Record) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
+/// The share of a bound that each shard may hold uncounted.
+const UNCOUNTED_SHARE: u64 = 1 << 16;
+
+/// So many sessions that a shard counts at once are nearly as cheap as any number.
+const UNCOUNTED_SESSIONS: i64 = 64;
+
+/// So many sessions, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    // Signed, since a session may be taken off the count before its maker has put it there.
+    pub(crate) sessions: i64,
+    pub(crate) bytes: i64,
+}
+
+impl Amount {
+    /// What a shard may hold uncounted in a store of these bounds: nothing, in a small one.
+    pub(crate) fn uncounted(max_sessions: u64, max_bytes: u64) -> Self {
+        let share = |bound: u64| i64::try_from(bound / UNCOUNTED_SHARE).unwrap_or(i64::MAX);
+        Self { sessions: share(max_sessions).min(UNCOUNTED_SESSIONS), bytes: share(max_bytes) }
+    }
+
+    /// Adds; gives all of it once there is more than `most`, and begins anew.
+    pub(crate) fn add(&mut self, more: Self, most: Self) -> Option<Self> {
+        self.sessions += more.sessions;
+        self.bytes += more.bytes;
+        let is_enough = self.sessions > most.sessions || self.bytes > most.bytes;
+        is_enough.then(|| std::mem::take(self))
+    }
+}
+
 /// What is counted.
 ///
-/// On cache lines of its own: every write of a session writes here, and no read should wait for that.
+/// On cache lines of its own: many writes of sessions write here, and no read should wait for that.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Figures {
-    // Signed, since a session may be taken off the count before its maker has put it there.
     sessions: AtomicI64,
     bytes: AtomicI64,
     dropped: AtomicU64,
@@ -42,7 +71,7 @@ impl Figures {
         }
     }
 
-    pub(crate) fn add(&self, sessions: i64, bytes: i64) {
+    pub(crate) fn add(&self, Amount { sessions, bytes }: Amount) {
         if sessions != 0 {
             self.sessions.fetch_add(sessions, Relaxed);
         }
@@ -51,12 +80,8 @@ impl Figures {
         }
     }
 
-    pub(crate) fn sessions(&self) -> u64 {
-        u64::try_from(self.sessions.load(Relaxed)).unwrap_or(0)
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        u64::try_from(self.bytes.load(Relaxed)).unwrap_or(0)
+    pub(crate) fn amount(&self) -> Amount {
+        Amount { sessions: self.sessions.load(Relaxed), bytes: self.bytes.load(Relaxed) }
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -64,7 +89,7 @@ impl Figures {
     }
 
     /// Counts a live session that the bound cost, and says so from time to time.
-    pub(crate) fn count_dropped(&self, now: Timestamp) {
+    pub(crate) fn count_dropped(&self, now: Timestamp, kept: impl FnOnce() -> Amount) {
         let dropped = self.dropped.fetch_add(1, Relaxed) + 1;
         let now = now.as_millis();
         let warned_at = self.warned_at.load(Relaxed);
@@ -72,10 +97,11 @@ impl Figures {
             return;
         }
         if self.warned_at.compare_exchange(warned_at, now, Relaxed, Relaxed).is_ok() {
+            let Amount { sessions, bytes } = kept();
             tracing::warn!(
                 dropped,
-                sessions = self.sessions(),
-                bytes = self.bytes(),
+                sessions,
+                bytes,
                 "the memory store is full: live sessions are dropped, the least recently used first",
             );
         }

@@ -12,7 +12,7 @@ use tower_keep_core::{
 use crate::{
     bound::Dropper,
     builder::MemoryStoreBuilder,
-    figures::{Figures, OVERHEAD_BYTES, cost},
+    figures::{Amount, Figures, OVERHEAD_BYTES, cost},
     place::{Place, SHARDS},
     recency::Recency,
     shard::{Node, Shard},
@@ -28,6 +28,10 @@ pub(crate) struct Keep {
     pub(crate) max_sessions: u64,
     pub(crate) max_bytes: u64,
     pub(crate) figures: Figures,
+    /// What each shard may hold that is not among the figures yet.
+    uncounted: Amount,
+    /// What the figures may come to, so that both bounds hold whatever the shards hold besides.
+    pub(crate) bound: Amount,
     pub(crate) recency: Recency,
     /// Held by a rotation from before its new node is in until both nodes are what they should be.
     pub(crate) rotations: Mutex<()>,
@@ -53,6 +57,10 @@ pub(crate) enum Seen<T> {
 impl Keep {
     pub(crate) fn new(settings: MemoryStoreBuilder) -> Self {
         let fit = settings.max_bytes / OVERHEAD_BYTES as u64;
+        let uncounted = Amount::uncounted(settings.max_sessions, settings.max_bytes);
+        let within = |most: u64, uncounted: i64| {
+            i64::try_from(most).unwrap_or(i64::MAX) - SHARDS as i64 * uncounted
+        };
         Self {
             shards: (0..SHARDS).map(Shard::new).collect(),
             users: Users::default(),
@@ -60,6 +68,11 @@ impl Keep {
             max_sessions: settings.max_sessions,
             max_bytes: settings.max_bytes,
             figures: Figures::new(),
+            uncounted,
+            bound: Amount {
+                sessions: within(settings.max_sessions, uncounted.sessions),
+                bytes: within(settings.max_bytes, uncounted.bytes),
+            },
             recency: Recency::new(settings.max_sessions.min(fit)),
             rotations: Mutex::default(),
             purges: AtomicUsize::new(0),
@@ -142,7 +155,7 @@ impl Keep {
 
     /// Settles the counts and the index for a node that was taken out. Hold no desk.
     pub(crate) fn forget(&self, place: Place, node: &Node) {
-        self.figures.add(-1, -cost(&node.record));
+        self.figures.add(Amount { sessions: -1, bytes: -cost(&node.record) });
         if let Some(key) = self.users.key_of(&node.record) {
             self.unlink(key, place);
         }
@@ -186,9 +199,29 @@ impl Keep {
     /// Queues the deadline of a session that is in its map already.
     pub(crate) fn queue(&self, at: Timestamp, place: Place) {
         self.shard(place).queue(at, place);
+        self.note_deadline(at);
+    }
+
+    /// As [`queue`](Self::queue), of a session that was created, which is counted.
+    pub(crate) fn queue_new(&self, at: Timestamp, place: Place, bytes: i64) {
+        if let Some(amount) = self.shard(place).queue_new(at, place, bytes, self.uncounted) {
+            self.figures.add(amount);
+        }
+        self.note_deadline(at);
+    }
+
+    fn note_deadline(&self, at: Timestamp) {
         if at.as_millis() < self.no_deadline_before.load(Relaxed) {
             self.no_deadline_before.fetch_min(at.as_millis(), Relaxed);
         }
+    }
+
+    /// What is kept.
+    pub(crate) fn amount(&self) -> Amount {
+        self.shards.iter().fold(self.figures.amount(), |Amount { sessions, bytes }, shard| {
+            let uncounted = shard.uncounted();
+            Amount { sessions: sessions + uncounted.sessions, bytes: bytes + uncounted.bytes }
+        })
     }
 
     /// What a record costs; refuses one that would not fit if it were alone.

@@ -17,7 +17,7 @@
 //!
 //! # How it works
 //!
-//! The sessions lie in 256 concurrent maps, chosen by the first byte of the id, so that a listing in
+//! The sessions lie in 32 concurrent maps, chosen by the first bits of the id, so that a listing in
 //! the order of the ids reads one map at a time. A read takes the shared lock of a bucket of 32
 //! sessions and shares the record; a write takes that bucket's lock alone, and changes the record where
 //! it is unless somebody reads it. Each map has a queue of deadlines that a touch does not move: a

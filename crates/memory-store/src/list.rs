@@ -6,7 +6,10 @@ use tower_keep_core::{
     Cursor, LayerName, Listed, Page, Query, SessionId, Stats, StoreError, Timestamp, UserId,
 };
 
-use crate::{keep::Keep, place::SHARDS};
+use crate::{
+    keep::Keep,
+    place::{Place, SHARDS},
+};
 
 impl Keep {
     pub(crate) async fn list(&self, query: &Query) -> Result<Page, StoreError> {
@@ -78,7 +81,7 @@ impl Keep {
         limit: usize,
     ) -> Vec<Listed> {
         let mut sessions = Vec::new();
-        let first = after.map_or(0, |id| usize::from(id.as_bytes()[0]));
+        let first = after.map_or(0, |id| Place::shard_of(&id));
         for number in first..SHARDS {
             self.list_shard(number, layer, after, limit, &mut sessions);
             if sessions.len() > limit {

@@ -2,30 +2,38 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::place::Place;
+
 /// Stores up to this size drop exactly the least recently used session of all.
 pub(crate) const EXACT_SESSIONS: u64 = 4_096;
 
+/// In larger stores one write in so many counts.
+const COUNTED: u64 = 16;
+
 /// A count of uses, whose value marks when a session was last used.
 ///
-/// A write counts. A read only takes the count as it is, since a counter that every read moves would
-/// be what all threads wait for: reads between two writes are of one time. In a small store, where
-/// the order of the reads decides who is dropped, they count too.
+/// In a small store every use counts, since their order decides who is dropped. In a larger one a use
+/// takes the count as it is, since a counter that every request moves would be what all threads wait
+/// for; one write in sixteen counts, and uses between two that do are of one time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Recency {
     /// Grows by two, so that a read has a mark between those of two writes.
     uses: AtomicU64,
-    reads_count: bool,
+    is_exact: bool,
 }
 
 impl Recency {
     pub(crate) fn new(max_sessions: u64) -> Self {
-        Self { uses: AtomicU64::new(0), reads_count: max_sessions <= EXACT_SESSIONS }
+        Self { uses: AtomicU64::new(0), is_exact: max_sessions <= EXACT_SESSIONS }
     }
 
-    /// The mark of a write.
-    pub(crate) fn write(&self) -> u64 {
-        self.uses.fetch_add(2, Relaxed) + 2
+    /// The mark of a write to a place.
+    pub(crate) fn write(&self, place: Place) -> u64 {
+        if self.is_exact || place.tag().is_multiple_of(COUNTED) {
+            return self.count();
+        }
+        self.uses.load(Relaxed)
     }
 
     /// Marks a session that is read.
@@ -33,12 +41,16 @@ impl Recency {
     pub(crate) fn read(&self, used: &AtomicU64) {
         let before = used.load(Relaxed);
         let uses = self.uses.load(Relaxed);
-        if self.reads_count {
+        if self.is_exact {
             if before != uses {
-                used.store(self.write(), Relaxed);
+                used.store(self.count(), Relaxed);
             }
         } else if before != uses | 1 {
             used.store(uses | 1, Relaxed);
         }
+    }
+
+    fn count(&self) -> u64 {
+        self.uses.fetch_add(2, Relaxed) + 2
     }
 }

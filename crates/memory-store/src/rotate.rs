@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tower_keep_core::{Change, Receipt, Rotated, SessionId, StoreError};
 
 use crate::{
-    figures::cost,
+    figures::{Amount, cost},
     keep::{Keep, lock},
     place::Place,
     shard::{Inserted, Node},
@@ -79,13 +79,13 @@ impl Keep {
             Arc::ptr_eq(&node.record, record) && !node.record.is_expired(self.now())
         });
         let evicted = if moved.is_some() {
-            let mark = self.recency.write();
+            let mark = self.recency.write(to);
             self.shard(to).read(to, |node| node.used.store(mark, Relaxed));
             if let Some(desk) = &mut desk {
                 desk.add(to);
                 desk.remove(from);
             }
-            self.figures.add(0, bytes - cost(record));
+            self.figures.add(Amount { sessions: 0, bytes: bytes - cost(record) });
             self.evict(desk.as_mut(), &over)
         } else {
             drop(self.shard(to).take_if(to, Node::is_pending));

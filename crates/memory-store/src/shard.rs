@@ -1,7 +1,7 @@
 //! One of the maps: [`Shard`] and the [`Node`]s in it.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -10,6 +10,8 @@ use tower_keep_core::{Record, SessionId, Timestamp};
 
 use crate::{
     deadlines::Deadlines,
+    figures::Amount,
+    keep::lock,
     place::{AsItIs, Place},
 };
 
@@ -57,18 +59,27 @@ pub(crate) enum Inserted {
     Pending(Box<Node>),
 }
 
+/// What the lock of a shard is for.
+#[derive(Debug, Default)]
+struct Ledger {
+    deadlines: Deadlines,
+    /// What was created here and is not among the figures yet, so that threads that create seldom
+    /// write to the same numbers.
+    uncounted: Amount,
+}
+
 /// One of the maps, with the deadlines of its sessions.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Shard {
     number: usize,
     map: HashMap<Place, Box<Node>, AsItIs>,
-    deadlines: Mutex<Deadlines>,
+    ledger: Mutex<Ledger>,
 }
 
 impl Shard {
     pub(crate) fn new(number: usize) -> Self {
-        Self { number, map: HashMap::default(), deadlines: Mutex::default() }
+        Self { number, map: HashMap::default(), ledger: Mutex::default() }
     }
 
     /// Looks at what is in a place, under the shared lock of its bucket.
@@ -127,41 +138,62 @@ impl Shard {
 
     /// Queues the deadline of a session that is in the map already.
     pub(crate) fn queue(&self, at: Timestamp, place: Place) {
-        self.with_deadlines(|deadlines| {
-            // Sessions that are deleted before their deadline must not fill the queue. To count those
-            // that are there takes a while, so it is done only before the queue grows.
-            if deadlines.is_full() && deadlines.len() > 2 * self.len() + SPARE_DEADLINES {
-                self.queue_anew(deadlines);
-            }
-            deadlines.push(at, place);
-        });
+        self.queue_in(&mut self.ledger().deadlines, at, place);
+    }
+
+    /// As [`queue`](Self::queue), of a session that was created. Once more than `most` are not among the
+    /// figures, gives what is to be added to them.
+    pub(crate) fn queue_new(
+        &self,
+        at: Timestamp,
+        place: Place,
+        bytes: i64,
+        most: Amount,
+    ) -> Option<Amount> {
+        let Ledger { deadlines, uncounted } = &mut *self.ledger();
+        self.queue_in(deadlines, at, place);
+        uncounted.add(Amount { sessions: 1, bytes }, most)
     }
 
     /// Forgets the deadlines of sessions that are gone.
     pub(crate) fn tidy(&self) {
-        self.with_deadlines(|deadlines| self.queue_anew(deadlines));
+        self.queue_anew(&mut self.ledger().deadlines);
     }
 
     /// Takes at most as many sessions whose deadline has come as `due` has room for.
     pub(crate) fn due<'a>(&self, now: Timestamp, due: &'a mut [Place]) -> &'a [Place] {
-        let count = self.with_deadlines(|deadlines| {
-            let next = std::iter::from_fn(|| deadlines.pop(self.number, now));
-            due.iter_mut().zip(next).fold(0, |count, (room, place)| {
-                *room = place;
-                count + 1
-            })
+        let deadlines = &mut self.ledger().deadlines;
+        let next = std::iter::from_fn(|| deadlines.pop(self.number, now));
+        let count = due.iter_mut().zip(next).fold(0, |count, (room, place)| {
+            *room = place;
+            count + 1
         });
         &due[..count]
     }
 
     /// The next deadline.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.with_deadlines(|deadlines| deadlines.next())
+        self.ledger().deadlines.next()
     }
 
     /// How many sessions are here, about.
     pub(crate) fn len(&self) -> usize {
         self.map.len()
+    }
+
+    /// What was created here and is not among the figures yet.
+    pub(crate) fn uncounted(&self) -> Amount {
+        self.ledger().uncounted
+    }
+
+    #[inline]
+    fn queue_in(&self, deadlines: &mut Deadlines, at: Timestamp, place: Place) {
+        // Sessions that are deleted before their deadline must not fill the queue. To count those
+        // that are there takes a while, so it is done only before the queue grows.
+        if deadlines.is_full() && deadlines.len() > 2 * self.len() + SPARE_DEADLINES {
+            self.queue_anew(deadlines);
+        }
+        deadlines.push(at, place);
     }
 
     fn queue_anew(&self, deadlines: &mut Deadlines) {
@@ -170,8 +202,9 @@ impl Shard {
         self.visit(|place, node| deadlines.push(node.record.expires_at, place));
     }
 
-    fn with_deadlines<T>(&self, f: impl FnOnce(&mut Deadlines) -> T) -> T {
-        f(&mut self.deadlines.lock().unwrap_or_else(PoisonError::into_inner))
+    #[inline]
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
     }
 }
 
@@ -190,7 +223,7 @@ mod tests {
             assert!(matches!(shard.insert(place, node, now), Inserted::Done(None)));
             shard.queue(record.expires_at, place);
             assert!(shard.take_if(place, |_| true).is_some());
-            assert!(shard.with_deadlines(|deadlines| deadlines.len()) <= 3 * SPARE_DEADLINES);
+            assert!(shard.ledger().deadlines.len() <= 3 * SPARE_DEADLINES);
         }
         assert_eq!(shard.len(), 0);
     }

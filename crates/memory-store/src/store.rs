@@ -25,7 +25,8 @@ use crate::{MemoryStoreBuilder, keep::Keep};
 /// then those that were used least recently: exactly those in a store bounded to 4,096 sessions,
 /// nearly those in a larger one. The session being written is never dropped. What is dropped is
 /// [counted](MemoryStore::dropped) and logged at most once a minute. While several threads write at
-/// once, each may be one session over the bound for a moment.
+/// once, each may be one session over the bound for a moment. Stores of more than 65,536 sessions
+/// count them in parts, and may drop sessions when a two-thousandth of a bound is still free.
 ///
 /// # Users
 ///
@@ -60,14 +61,14 @@ impl MemoryStore {
     /// How many sessions are kept, expired ones that were not swept yet included.
     #[must_use]
     pub fn sessions(&self) -> u64 {
-        self.keep.figures.sessions()
+        u64::try_from(self.keep.amount().sessions).unwrap_or(0)
     }
 
     /// How many bytes they take: those of their fields, users and agents, and
     /// [`OVERHEAD_BYTES`](Self::OVERHEAD_BYTES) each.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.keep.figures.bytes()
+        u64::try_from(self.keep.amount().bytes).unwrap_or(0)
     }
 
     /// How many live sessions were dropped because the store was full. If it grows, raise the bounds,

@@ -8,7 +8,7 @@ use tower_keep_core::{
 };
 
 use crate::{
-    figures::cost,
+    figures::{Amount, cost},
     keep::{Keep, Seen},
     place::Place,
     shard::{Inserted, Node},
@@ -70,7 +70,7 @@ impl Keep {
             });
         };
 
-        let mut node = Node::new(*id, Arc::new(record), self.recency.write());
+        let mut node = Node::new(*id, Arc::new(record), self.recency.write(place));
         let replaced = loop {
             match self.shard(place).insert(place, node, now) {
                 Inserted::Done(replaced) => break replaced,
@@ -81,7 +81,6 @@ impl Keep {
                 }
             }
         };
-        self.figures.add(1, bytes);
         if let Some(desk) = &mut desk {
             desk.add(place);
         }
@@ -91,7 +90,7 @@ impl Keep {
         if let Some(replaced) = replaced {
             self.forget(place, &replaced);
         }
-        self.queue(receipt.expires_at, place);
+        self.queue_new(receipt.expires_at, place, bytes);
         self.keep_bounds(place);
         Ok(Created::Created(receipt))
     }
@@ -130,7 +129,7 @@ impl Keep {
                 !node.is_pending() && self.users.key_of(&node.record) == Some(desk.key())
             };
             if let Some(node) = self.shard(*place).take_if(*place, owned) {
-                self.figures.add(-1, -cost(&node.record));
+                self.figures.add(Amount { sessions: -1, bytes: -cost(&node.record) });
                 desk.remove(*place);
                 evicted += 1;
             }
@@ -215,7 +214,7 @@ impl Keep {
                 let record = Arc::clone(&node.record);
                 return Ok(Seen::Live(Outcome::Refused(Loaded { record, at })));
             };
-            node.used.store(self.recency.write(), Relaxed);
+            node.used.store(self.recency.write(place), Relaxed);
             Ok(Seen::Live(Outcome::Written(written)))
         };
         loop {
@@ -283,7 +282,7 @@ impl Keep {
             self.queue(deadline, place);
         }
         if written.growth != 0 {
-            self.figures.add(0, written.growth);
+            self.figures.add(Amount { sessions: 0, bytes: written.growth });
             if written.growth > 0 {
                 self.keep_bounds(place);
             }

@@ -130,6 +130,36 @@ fn large_store_drops_what_was_used_long_ago() {
     assert_eq!(store.sessions(), 20_000);
 }
 
+/// Where shards count for themselves, at first.
+#[test]
+fn figures_of_a_large_store_are_exact() {
+    let (store, _) = store_with(|settings| settings);
+    for number in 0..3_000 {
+        create(&store, number, &with_bytes(100));
+        assert_eq!(store.sessions(), number + 1);
+    }
+    assert_eq!(store.bytes(), 3_000 * (EACH + 100));
+    for number in 0..3_000 {
+        assert!(now(store.delete(&id(number))));
+    }
+    assert_eq!((store.sessions(), store.bytes()), (0, 0));
+}
+
+#[test]
+fn large_store_keeps_its_bounds() {
+    let (max_sessions, max_bytes) = (140_000, 140_000 * (EACH + 50));
+    for (bytes, most) in [(10, max_sessions), (100, max_bytes / (EACH + 100))] {
+        let (store, _) =
+            store_with(|settings| settings.max_sessions(max_sessions).max_bytes(max_bytes));
+        for number in 0..150_000 {
+            create(&store, number, &with_bytes(bytes));
+        }
+        // A thousandth of a bound may be left free.
+        assert!((most - most / 1_000..=most).contains(&store.sessions()), "{store:?}");
+        assert!(store.dropped() >= 150_000 - most);
+    }
+}
+
 #[test]
 fn threads_keep_the_bounds() {
     let (store, _) = store_with(|settings| settings.max_sessions(500));
