@@ -179,6 +179,11 @@ impl Packed {
             fill(text, &mut ends);
             ends.push(fields);
         };
+        let mut inline = [0; INLINE];
+        if let Some(room) = inline.get_mut(..length) {
+            fill(room);
+            return Self(Room::Inline { length: length as u8, bytes: inline });
+        }
         if let Some(short) = [0; SHORT].get_mut(..length) {
             fill(short);
             return Self::copied(short);

@@ -33,9 +33,9 @@ fn list(value: &HeaderValue) -> impl Iterator<Item = &str> {
 /// a cached `Set-Cookie` signs one user in as another (RFC 9111, 7.3). Tells whether the handler had
 /// allowed it.
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) -> bool {
-    let no_store = HeaderValue::from_static("no-store");
+    static NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
     // As in `vary`.
-    if !headers.append(CACHE_CONTROL, no_store.clone()) {
+    if !headers.append(CACHE_CONTROL, NO_STORE.clone()) {
         return false;
     }
     let lines = headers.get_all(CACHE_CONTROL);
@@ -43,7 +43,7 @@ pub(crate) fn forbid_storing(headers: &mut HeaderMap) -> bool {
         directive.eq_ignore_ascii_case("public")
             || directive.get(..9).is_some_and(|start| start.eq_ignore_ascii_case("s-maxage="))
     });
-    headers.insert(CACHE_CONTROL, no_store);
+    headers.insert(CACHE_CONTROL, NO_STORE.clone());
     allowed
 }
 

@@ -38,8 +38,8 @@ pub struct SessionCookie {
     same_site: SameSite,
     secure: bool,
     partitioned: bool,
-    /// What follows the value, made anew by every setter.
-    attributes: String,
+    /// The line that sets the cookie, with room for a token; made anew by every setter.
+    template: Vec<u8>,
 }
 
 /// Which requests from other sites carry the cookie.
@@ -73,16 +73,16 @@ impl SessionCookie {
             same_site: SameSite::Lax,
             secure: true,
             partitioned: false,
-            attributes: String::new(),
+            template: Vec::new(),
         }
-        .with_attributes()
+        .with_template()
     }
 
     /// Shares the cookie with all subdomains of a domain. Not for a `__Host-` cookie.
     #[must_use]
     pub fn domain(mut self, domain: impl Into<Cow<'static, str>>) -> Self {
         self.domain = Some(domain.into());
-        self.with_attributes()
+        self.with_template()
     }
 
     /// Sends the cookie below a path only, `/` unless told. Not for a `__Host-` cookie.
@@ -91,21 +91,21 @@ impl SessionCookie {
     #[must_use]
     pub fn path(mut self, path: impl Into<Cow<'static, str>>) -> Self {
         self.path = path.into();
-        self.with_attributes()
+        self.with_template()
     }
 
     /// Sets which requests from other sites carry the cookie, [`SameSite::Lax`] unless told.
     #[must_use]
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
-        self.with_attributes()
+        self.with_template()
     }
 
     /// Keeps a cookie for each site that embeds this one (`Partitioned`, CHIPS).
     #[must_use]
     pub fn partitioned(mut self) -> Self {
         self.partitioned = true;
-        self.with_attributes()
+        self.with_template()
     }
 
     /// Sends the cookie over plain HTTP too, where anybody on the way can read and replace it.
@@ -115,7 +115,7 @@ impl SessionCookie {
     #[must_use]
     pub fn insecure_over_plain_http(mut self) -> Self {
         self.secure = false;
-        self.with_attributes()
+        self.with_template()
     }
 
     /// The name of the cookie.
@@ -196,32 +196,32 @@ impl SessionCookie {
 
     /// The `Set-Cookie` line that tells a browser.
     pub(crate) fn line(&self, message: &Message) -> Vec<u8> {
-        let mut life = String::new();
-        let (token, end) = match message {
+        let value = self.name.len() + 1..self.name.len() + 1 + Token::LENGTH;
+        match message {
             Message::Keep { token, at, expires_at, persistent } => {
+                let mut life = String::new();
                 if *persistent {
                     let seconds =
                         expires_at.since(*at).min(LONGEST_LIFE).as_millis().div_ceil(1_000);
                     life = format!("; Max-Age={seconds}");
                 }
-                (&token.as_bytes()[..], &*life)
+                // In one piece of just the right size, which the header's value takes over as it is.
+                let mut line = Vec::with_capacity(self.template.len() + life.len());
+                line.extend_from_slice(&self.template);
+                line[value].copy_from_slice(token.as_bytes());
+                line.extend_from_slice(life.as_bytes());
+                line
             }
-            // The same attributes as the cookie that it removes, or browsers keep that.
-            Message::Forget => (&[][..], "; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
-        };
-        let attributes = self.attributes.as_bytes();
-        // In one piece of just the right size, which the header's value takes over as it is.
-        let length = self.name.len() + 1 + token.len() + attributes.len() + end.len();
-        let mut line = Vec::with_capacity(length);
-        line.extend_from_slice(self.name.as_bytes());
-        line.push(b'=');
-        line.extend_from_slice(token);
-        line.extend_from_slice(attributes);
-        line.extend_from_slice(end.as_bytes());
-        line
+            Message::Forget => {
+                // The same attributes as the cookie that it removes, or browsers keep that.
+                let (name, attributes) =
+                    (&self.template[..value.start], &self.template[value.end..]);
+                [name, attributes, b"; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"].concat()
+            }
+        }
     }
 
-    fn with_attributes(mut self) -> Self {
+    fn with_template(mut self) -> Self {
         let mut cookie: CookieBuilder<'_> = Cookie::build(("", ""))
             .path(&*self.path)
             .secure(self.secure)
@@ -236,7 +236,9 @@ impl SessionCookie {
             cookie = cookie.domain(&**domain);
         }
         let text = cookie.build().to_string();
-        self.attributes = text.strip_prefix('=').unwrap_or(&text).to_owned();
+        let attributes = text.strip_prefix('=').unwrap_or(&text);
+        let room = "-".repeat(Token::LENGTH);
+        self.template = format!("{}={room}{attributes}", self.name).into_bytes();
         self
     }
 }
