@@ -1,6 +1,11 @@
 //! Finds sessions by user and page by page, and counts them.
 
-use std::{collections::HashSet, future::poll_fn, task::Poll};
+use std::{
+    collections::{BTreeMap, HashSet},
+    future::poll_fn,
+    sync::Arc,
+    task::Poll,
+};
 
 use tower_keep_core::{
     Cursor, LayerName, Listed, Page, Query, SessionId, Stats, StoreError, Timestamp, UserId,
@@ -100,30 +105,29 @@ impl Keep {
         limit: usize,
         sessions: &mut Vec<Listed>,
     ) {
-        let shard = &self.shards[number];
-        let mut found = Vec::with_capacity(shard.len());
-        shard.visit(|place, node| {
-            if Some(node.id) > after {
-                found.push((node.id, place));
-            }
-        });
-        found.sort_unstable();
-        // A session is visited twice where the map was resized meanwhile.
-        found.dedup();
         let now: Timestamp = self.now();
-        for (id, place) in found {
-            if sessions.len() > limit {
+        // Those that come first so far. A session is visited twice where the map is resized meanwhile.
+        let mut first = BTreeMap::new();
+        let room = limit.saturating_add(1).saturating_sub(sessions.len());
+        self.shards[number].visit(|_, node| {
+            let record = &node.record;
+            let has_place = || {
+                first.len() < room
+                    || first.last_key_value().is_some_and(|(last, _)| node.id < *last)
+            };
+            if Some(node.id) <= after
+                || !has_place()
+                || record.is_expired(now)
+                || layer.is_some_and(|layer| record.layer != *layer)
+            {
                 return;
             }
-            let listed = shard.read(place, |node| {
-                let record = &node.record;
-                let asked_for = node.id == id
-                    && !record.is_expired(now)
-                    && layer.is_none_or(|layer| record.layer == *layer);
-                asked_for.then(|| Listed { id, record: record.clone() })
-            });
-            sessions.extend(listed.flatten());
-        }
+            first.insert(node.id, Arc::clone(record));
+            if first.len() > room {
+                first.pop_last();
+            }
+        });
+        sessions.extend(first.into_iter().map(|(id, record)| Listed { id, record }));
     }
 }
 
