@@ -78,7 +78,7 @@ impl Deadlines {
 
 impl Deadline {
     fn new(at: Timestamp, place: Place) -> Self {
-        // What is out of range comes up early, is found alive and is queued again.
+        // What is before the range comes up early, is found alive and is queued again.
         let millis = u64::try_from(at.as_millis()).unwrap_or(0).min(LATEST);
         let tag = place.tag();
         let middle = millis << TAG_IN_MIDDLE | tag >> 32;
@@ -88,6 +88,10 @@ impl Deadline {
     fn at(self) -> Timestamp {
         let [first, middle, _] = self.0.map(u64::from);
         let millis = first << TIME_IN_MIDDLE | middle >> TAG_IN_MIDDLE;
+        if millis == LATEST {
+            // It may be any time later, so it never comes up.
+            return Timestamp::MAX;
+        }
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
 
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn deadline_gives_back_its_parts() {
-        let place = Place::new(7, 0xabcd_ef01_2345);
+        let place = Place::new(7, (1 << TAG_BITS) - 2);
         let deadline = Deadline::new(at(1_795_262_400_123), place);
         assert_eq!(deadline.at(), at(1_795_262_400_123));
         assert_eq!(deadline.place(7), place);

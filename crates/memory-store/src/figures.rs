@@ -1,4 +1,4 @@
-//! What is counted: [`Figures`], and what a record [costs](cost).
+//! What is counted: [`Figures`], in [`Amount`]s, and what a record [costs](cost).
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -34,10 +34,14 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// What a shard may hold uncounted in a store of these bounds: nothing, in a small one.
+    /// What a shard may hold uncounted in a store of these bounds: nothing, if that were no session.
     pub(crate) fn uncounted(max_sessions: u64, max_bytes: u64) -> Self {
         let share = |bound: u64| i64::try_from(bound / UNCOUNTED_SHARE).unwrap_or(i64::MAX);
-        Self { sessions: share(max_sessions).min(UNCOUNTED_SESSIONS), bytes: share(max_bytes) }
+        let (sessions, bytes) = (share(max_sessions).min(UNCOUNTED_SESSIONS), share(max_bytes));
+        if sessions == 0 || bytes < OVERHEAD_BYTES as i64 {
+            return Self::default();
+        }
+        Self { sessions, bytes }
     }
 
     /// Adds; gives all of it once there is more than `most`, and begins anew.

@@ -204,9 +204,7 @@ impl Keep {
 
     /// As [`queue`](Self::queue), of a session that was created, which is counted.
     pub(crate) fn queue_new(&self, at: Timestamp, place: Place, bytes: i64) {
-        if let Some(amount) = self.shard(place).queue_new(at, place, bytes, self.uncounted) {
-            self.figures.add(amount);
-        }
+        self.shard(place).queue_new(at, place, bytes, self.uncounted, &self.figures);
         self.note_deadline(at);
     }
 

@@ -22,10 +22,11 @@
 //! sessions and shares the record; a write takes that bucket's lock alone, and changes the record where
 //! it is unless somebody reads it. Each map has a queue of deadlines that a touch does not move: a
 //! session that comes up and lives is queued again at its present deadline, so that a sweep looks at
-//! each session once per deadline instead of at all of them.
+//! each session once per deadline instead of at all of them. In a large store each map counts its new
+//! sessions, and adds them to the store's figures in parts.
 //!
 //! Locks are taken in one order: the turn to drop sessions, the entry of a user, the turn of rotations,
-//! a queue of deadlines, a bucket. No two entries or buckets are held at once.
+//! a map's queue and count, a bucket. No two entries or buckets are held at once.
 
 mod bound;
 mod builder;

@@ -7,18 +7,18 @@ use crate::place::Place;
 /// Stores up to this size drop exactly the least recently used session of all.
 pub(crate) const EXACT_SESSIONS: u64 = 4_096;
 
-/// In larger stores one write in so many counts.
+/// In larger stores writes to one place in so many count.
 const COUNTED: u64 = 16;
 
 /// A count of uses, whose value marks when a session was last used.
 ///
 /// In a small store every use counts, since their order decides who is dropped. In a larger one a use
 /// takes the count as it is, since a counter that every request moves would be what all threads wait
-/// for; one write in sixteen counts, and uses between two that do are of one time.
+/// for; writes to one place in sixteen count, and uses between two that do are of one time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Recency {
-    /// Grows by two, so that a read has a mark between those of two writes.
+    /// Grows by two, so that a use has a mark between those of two writes that count.
     uses: AtomicU64,
     is_exact: bool,
 }
@@ -33,7 +33,7 @@ impl Recency {
         if self.is_exact || place.tag().is_multiple_of(COUNTED) {
             return self.count();
         }
-        self.uses.load(Relaxed)
+        self.uses.load(Relaxed) | 1
     }
 
     /// Marks a session that is read.

@@ -10,7 +10,7 @@ use tower_keep_core::{Record, SessionId, Timestamp};
 
 use crate::{
     deadlines::Deadlines,
-    figures::Amount,
+    figures::{Amount, Figures},
     keep::lock,
     place::{AsItIs, Place},
 };
@@ -68,7 +68,7 @@ struct Ledger {
     uncounted: Amount,
 }
 
-/// One of the maps, with the deadlines of its sessions.
+/// One of the maps, with the deadlines of its sessions and the count of new ones.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Shard {
@@ -141,18 +141,22 @@ impl Shard {
         self.queue_in(&mut self.ledger().deadlines, at, place);
     }
 
-    /// As [`queue`](Self::queue), of a session that was created. Once more than `most` are not among the
-    /// figures, gives what is to be added to them.
+    /// As [`queue`](Self::queue), of a session that was created: it is counted here, or with all that
+    /// is among the figures if that is more than `most`.
     pub(crate) fn queue_new(
         &self,
         at: Timestamp,
         place: Place,
         bytes: i64,
         most: Amount,
-    ) -> Option<Amount> {
+        figures: &Figures,
+    ) {
         let Ledger { deadlines, uncounted } = &mut *self.ledger();
         self.queue_in(deadlines, at, place);
-        uncounted.add(Amount { sessions: 1, bytes }, most)
+        // Under the lock, so that nobody finds it counted nowhere.
+        if let Some(amount) = uncounted.add(Amount { sessions: 1, bytes }, most) {
+            figures.add(amount);
+        }
     }
 
     /// Forgets the deadlines of sessions that are gone.

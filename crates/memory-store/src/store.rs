@@ -25,8 +25,8 @@ use crate::{MemoryStoreBuilder, keep::Keep};
 /// then those that were used least recently: exactly those in a store bounded to 4,096 sessions,
 /// nearly those in a larger one. The session being written is never dropped. What is dropped is
 /// [counted](MemoryStore::dropped) and logged at most once a minute. While several threads write at
-/// once, each may be one session over the bound for a moment. Stores of more than 65,536 sessions
-/// count them in parts, and may drop sessions when a two-thousandth of a bound is still free.
+/// once, each may be one session over the bound for a moment. Stores of 65,536 sessions and 19 MB or
+/// more count them in parts, and may drop sessions when a two-thousandth of a bound is still free.
 ///
 /// # Users
 ///

@@ -89,6 +89,19 @@ fn sessions_that_never_expire_and_odd_clocks_are_survived() {
     assert!(is_live(&store, 1));
 }
 
+#[test]
+fn full_store_survives_a_clock_far_ahead() {
+    let (store, clock) = store_with(|settings| settings.max_sessions(2));
+    clock.set(tower_keep_core::Timestamp::from_millis(i64::MAX / 2));
+    let mut new = anonymous();
+    new.lifetime = Lifetime::new(Duration::MAX, Duration::MAX);
+    for number in 0..4 {
+        create(&store, number, &new);
+    }
+    assert_eq!((store.sessions(), store.dropped()), (2, 2));
+    assert_eq!(now(Sweep::sweep(&store, 9)), Swept::Removed { sessions: 0, more: false });
+}
+
 fn touch(store: &impl Store, number: u64, lifetime: Lifetime) {
     let created_at = now(store.load(&id(number))).unwrap().record.created_at;
     now(store.touch(&id(number), Touch { created_at, lifetime }));
