@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The secret that opens a session: 192 random bits from the operating system, as 32 characters of
-/// base64url.
+/// the alphabet of base64url.
 ///
 /// It is never stored and never printed: stores see its digest, [`SessionId`], and `Debug` is
 /// redacted. It has no `Display` and no `==`; [`Token::expose`] is the one way to its text.
