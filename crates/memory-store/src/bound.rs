@@ -55,6 +55,11 @@ impl Keep {
         }
     }
 
+    /// Whether so few sessions are kept that all of them are compared, and each write counts.
+    pub(crate) fn are_few(&self) -> bool {
+        self.figures.amount().sessions <= EXACT_SESSIONS as i64
+    }
+
     fn is_over(&self) -> bool {
         let Amount { sessions, bytes } = self.figures.amount();
         sessions > self.bound.sessions || bytes > self.bound.bytes
@@ -102,7 +107,7 @@ impl Keep {
 
     fn find_candidates(&self, dropper: &mut Dropper) {
         let found = &mut dropper.candidates;
-        let all = self.figures.amount().sessions <= EXACT_SESSIONS as i64;
+        let all = self.are_few();
         for _ in 0..SHARDS {
             if !all && found.len() as u64 > EXACT_SESSIONS {
                 break;

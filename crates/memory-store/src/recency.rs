@@ -4,17 +4,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::place::Place;
 
-/// Stores up to this size drop exactly the least recently used session of all.
+/// Stores bounded to so many sessions drop exactly the least recently used of all; of so many that are
+/// kept the one that was written longest ago goes, whatever the bounds.
 pub(crate) const EXACT_SESSIONS: u64 = 4_096;
 
-/// In larger stores writes to one place in so many count.
+/// Among more sessions writes to one place in so many count.
 const COUNTED: u64 = 16;
 
 /// A count of uses, whose value marks when a session was last used.
 ///
-/// In a small store every use counts, since their order decides who is dropped. In a larger one a use
-/// takes the count as it is, since a counter that every request moves would be what all threads wait
-/// for; writes to one place in sixteen count, and uses between two that do are of one time.
+/// In a store of small bounds every use counts, since their order decides who is dropped. In any other a
+/// read takes the count as it is, since a counter that every request moves would be what all threads
+/// wait for. While few sessions are kept every write counts; later, writes to one place in sixteen do,
+/// and the others take the count as it is too. Uses between two that count are of one time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Recency {
@@ -28,9 +30,9 @@ impl Recency {
         Self { uses: AtomicU64::new(0), is_exact: max_sessions <= EXACT_SESSIONS }
     }
 
-    /// The mark of a write to a place.
-    pub(crate) fn write(&self, place: Place) -> u64 {
-        if self.is_exact || place.tag().is_multiple_of(COUNTED) {
+    /// The mark of a write to a place, while few sessions are kept or many.
+    pub(crate) fn write(&self, place: Place, are_few: bool) -> u64 {
+        if self.is_exact || are_few || place.tag().is_multiple_of(COUNTED) {
             return self.count();
         }
         self.uses.load(Relaxed) | 1

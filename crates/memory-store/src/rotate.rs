@@ -79,7 +79,7 @@ impl Keep {
             Arc::ptr_eq(&node.record, record) && !node.record.is_expired(self.now())
         });
         let evicted = if moved.is_some() {
-            let mark = self.recency.write(to);
+            let mark = self.recency.write(to, self.are_few());
             self.shard(to).read(to, |node| node.used.store(mark, Relaxed));
             if let Some(desk) = &mut desk {
                 desk.add(to);

@@ -243,7 +243,7 @@ mod tests {
         assert!(matches!(store.keep.apply(&id, &change), Ok(Applied::Gone)));
         assert!(matches!(store.keep.rotate(&id, &random_id(), &change), Ok(Rotated::Gone)));
         let free = random_id();
-        assert!(store.keep.create(&free, new.clone()).is_ok());
+        assert!(store.keep.create(&free, new).is_ok());
         assert!(matches!(store.keep.rotate(&free, &id, &change), Ok(Rotated::Taken)));
         assert!(store.keep.load(&free).is_some());
     }

@@ -70,7 +70,7 @@ impl Keep {
             });
         };
 
-        let mut node = Node::new(*id, Arc::new(record), self.recency.write(place));
+        let mut node = Node::new(*id, Arc::new(record), self.recency.write(place, self.are_few()));
         let replaced = loop {
             match self.shard(place).insert(place, node, now) {
                 Inserted::Done(replaced) => break replaced,
@@ -214,7 +214,7 @@ impl Keep {
                 let record = Arc::clone(&node.record);
                 return Ok(Seen::Live(Outcome::Refused(Loaded { record, at })));
             };
-            node.used.store(self.recency.write(place), Relaxed);
+            node.used.store(self.recency.write(place, self.are_few()), Relaxed);
             Ok(Seen::Live(Outcome::Written(written)))
         };
         loop {

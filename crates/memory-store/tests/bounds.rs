@@ -130,6 +130,17 @@ fn large_store_drops_what_was_used_long_ago() {
     assert_eq!(store.sessions(), 20_000);
 }
 
+/// Where a store could have many small ones.
+#[test]
+fn of_few_large_sessions_the_oldest_goes() {
+    let each = 200_000;
+    let (store, _) = store_with(|settings| settings.max_bytes(10 * (EACH + each)));
+    for number in 0..30 {
+        create(&store, number, &with_bytes(each as usize));
+    }
+    assert_eq!(listed(&store), sorted(20..30));
+}
+
 /// Where only one of the bounds is large.
 #[test]
 fn small_bound_is_used_whole() {
@@ -167,7 +178,7 @@ fn large_store_keeps_its_bounds() {
         for number in 0..150_000 {
             create(&store, number, &with_bytes(bytes));
         }
-        // A two-thousandth of a bound may be left free, and that of the other.
+        // A two-thousandth of a bound may be left free.
         assert!((most - most / 1_000..=most).contains(&store.sessions()), "{store:?}");
         assert!(store.dropped() >= 150_000 - most);
     }

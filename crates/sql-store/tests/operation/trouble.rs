@@ -166,7 +166,7 @@ async fn deadlock_in_mariadb_is_tried_again() {
     lock_in_mariadb(&mut other, &oldest).await;
     let creating = tokio::spawn({
         let store = Arc::clone(&store);
-        async move { store.create(&newest, new.clone()).await }
+        async move { store.create(&newest, new).await }
     });
     // It has made the newest session, and waits to evict the oldest.
     let mut watch = MySqlConnection::connect(&server.url("keep")).await.unwrap();
